@@ -38,8 +38,8 @@ class Context:
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
-    save: Callable[[Record], None] = lambda record: None
-    note: Callable[[str], None] = lambda message: None
+    save: Callable[[Record], None] = lambda _record: None
+    note: Callable[[str], None] = lambda _message: None
     seed: int = 0
     run: str = ""
     random: random.Random = field(init=False)
