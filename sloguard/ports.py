@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Any, Protocol
 
+from sloguard.core.model import FaultRecord
 from sloguard.core.series import Matrix, Vector
 from sloguard.core.windows import Grid
 
@@ -185,4 +186,36 @@ class Locks(Protocol):
 
     def release(self) -> None:
         """Give back all that was taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRun:
+    """A run that the store does not know as ended, with all that finishing it needs.
+
+    ``document``: the experiment as written (secrets masked); ``source``: its file, absolute;
+    ``variables``: what ``--var`` gave (secrets masked). ``alive``: its process still runs.
+    ``began_method``: something may have been injected.
+    """
+
+    id: str
+    title: str
+    source: str
+    document: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    alive: bool
+    began_method: bool
+    started_at: float
+    fault_at: float | None = None
+
+
+class Runs(Protocol):
+    """What recovery needs of the store."""
+
+    def unfinished(self) -> Sequence[UnfinishedRun]:
+        """Every run that has started and not ended, oldest first."""
+        ...
+
+    def close(self, run: str, outcome: str, reason: str, faults: Sequence[FaultRecord]) -> None:
+        """Mark a dead run as ended, with what became of its faults."""
         ...
