@@ -14,8 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+# numpy's stubs lose the element type at every reduction along an axis; the names say what they hold.
+Floats = NDArray[Any]
+Bools = NDArray[Any]
+Ints = NDArray[Any]
+
+
+def anywhere(mask: Bools) -> Bools:
+    """Of each series, whether any point is set."""
+    return np.asarray(mask.any(axis=1))
+
 
 #: A value this close to a bound, relative to the bound, equals it.
 EQUAL_WITHIN = 1e-9

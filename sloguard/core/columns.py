@@ -1,0 +1,302 @@
+"""All series of an SLO, judged phase by phase into columns; rows are made when somebody reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+
+from sloguard.core.assessing import (
+    INCONCLUSIVE,
+    MET,
+    NOT_JUDGED,
+    Codes,
+    Decided,
+    Known,
+    PhasePoints,
+    Why,
+    judge_phase,
+)
+from sloguard.core.darkness import Darkness, darkness, longest_run
+from sloguard.core.model import PhaseName, PhaseRule, Slo
+from sloguard.core.objective import Bools, Floats, Ints, anywhere, assess
+from sloguard.core.points import Frame, Points, Values, named_removed, points_of
+from sloguard.core.series import SloEvidence, Surroundings
+
+#: Series judged at once: large enough for numpy, small enough that the intermediate arrays stay in cache.
+BLOCK = 256
+
+
+@dataclass(slots=True)
+class PhaseColumns:
+    """One phase, one entry a series. Counts are in points; indices into the phase, -1 where none."""
+
+    verdict: Codes
+    why: Codes
+    points: Ints
+    gaps: Ints
+    idle: Ints
+    breaches: Ints
+    longest: Ints
+    first_breach: Ints
+    worst: Ints
+    worst_value: Floats
+    dark: Ints
+    blind: Ints
+    recovered: Floats
+    recovered_from: Floats
+    recovered_to: Floats
+    held: Floats
+    coverage: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesColumns:
+    """What is known of each series as a whole. ``all_idle``: never a judged point in its life."""
+
+    baseline: Floats
+    ended: Bools
+    removed: Bools
+    can_go_dark: Bools
+    all_idle: Bools
+    has_life: Bools
+    at_end: Bools
+    sampled_until: Ints
+
+
+T = TypeVar("T", PhaseColumns, SeriesColumns)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The whole judgement of an SLO's series."""
+
+    series: SeriesColumns
+    phases: dict[PhaseName, PhaseColumns]
+
+
+def judge_columns(
+    evidence: SloEvidence,
+    values: Values,
+    shared: Frame,
+    surroundings: Surroundings,
+    declared_after: float,
+) -> Columns:
+    """Judge every series, in blocks, so that the intermediate arrays stay small."""
+    blocks = [
+        _judge_block(
+            evidence, values.rows(slice(i, i + BLOCK)), shared, surroundings, declared_after
+        )
+        for i in range(0, max(len(values.labels), 1), BLOCK)
+    ]
+    phases = {p: _joined(PhaseColumns, [b.phases[p] for b in blocks]) for p in PhaseName}
+    return Columns(_joined(SeriesColumns, [b.series for b in blocks]), phases)
+
+
+def _joined(kind: type[T], parts: list[T]) -> T:
+    columns = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(kind)}
+    return kind(**columns)
+
+
+def _judge_block(
+    evidence: SloEvidence,
+    values: Values,
+    shared: Frame,
+    surroundings: Surroundings,
+    declared_after: float,
+) -> Columns:
+    slo = evidence.slo
+    removed = named_removed(values.labels, surroundings)
+    points = points_of(values, shared, removed, no_data=slo.no_data, idle=slo.idle)
+    dark = darkness(points, shared, slo, evidence.scrape_interval)
+    baseline = baselines(points, shared, slo.min_coverage)
+    lookback = evidence.lookback or 0.0
+    phases = {}
+    for phase in PhaseName:
+        known = _known(phase, slo, shared, dark, lookback, declared_after)
+        phases[phase] = _phase(phase, slo.rule(phase), points, dark, baseline, shared, known)
+    for columns in phases.values():
+        columns.verdict[points.life.ended] = NOT_JUDGED
+        columns.why[points.life.ended] = Why.ENDED
+    return Columns(_series_columns(points, values, baseline, shared), phases)
+
+
+def _series_columns(
+    points: Points, values: Values, baseline: Floats, shared: Frame
+) -> SeriesColumns:
+    life, sampled = points.life, values.sampled
+    judged = anywhere(points.value | points.ok | points.breach)
+    ends = shared.last_seen_points(PhaseName.AFTER, 1)
+    last_judged = np.asarray((points.value | points.ok | points.breach)[:, ends].all(axis=1))
+    until = np.where(anywhere(sampled), sampled.shape[1] - 1 - sampled[:, ::-1].argmax(axis=1), -1)
+    return SeriesColumns(
+        baseline=baseline,
+        ended=life.ended,
+        removed=life.removed,
+        can_go_dark=life.can_go_dark,
+        all_idle=~judged & anywhere(points.raw_idle),
+        has_life=anywhere(sampled),
+        at_end=last_judged,
+        sampled_until=until,
+    )
+
+
+def baselines(points: Points, shared: Frame, min_coverage: float) -> Floats:
+    """The median of each series' numbers in ``before``; NaN under 3, or under the coverage asked for."""
+    span = shared.spans[PhaseName.BEFORE]
+    numbers = points.value[:, span]
+    count = numbers.sum(axis=1)
+    rows, columns = numbers.shape
+    enough = (count >= 3) & (count >= min_coverage * max(columns, 1) - 1e-9)
+    if not enough.any():
+        return np.full(rows, np.nan)
+    # Sorted with what does not count at the end, the median is in the middle of the first ``count``.
+    ordered = np.sort(np.where(numbers, points.values[:, span], np.inf), axis=1)
+    row = np.arange(rows)
+    low, high = np.maximum((count - 1) // 2, 0), np.minimum(count // 2, columns - 1)
+    with np.errstate(invalid="ignore"):
+        median = (ordered[row, low] + ordered[row, high]) / 2
+    return np.where(enough & np.isfinite(median), median, np.nan)
+
+
+def _known(
+    phase: PhaseName,
+    slo: Slo,
+    shared: Frame,
+    dark: Darkness,
+    lookback: float,
+    declared_after: float,
+) -> Known:
+    step = shared.grid.step
+    hold = slo.after.hold if slo.after.hold is not None else 3 * step
+    within = slo.after.recover_within
+    if within is None:
+        within = max(declared_after - lookback - hold, 0.0)
+    return Known(
+        gone_dark=dark.gone[phase],
+        blind_seconds=dark.blind_run[phase] * step,
+        recover_within=within,
+        hold=hold,
+        lookback=lookback,
+        step=step,
+        min_coverage=slo.min_coverage,
+    )
+
+
+def _phase(
+    phase: PhaseName,
+    rule: PhaseRule,
+    points: Points,
+    dark: Darkness,
+    baseline: Floats,
+    shared: Frame,
+    known: Known,
+) -> PhaseColumns:
+    span = shared.spans[phase]
+    objective = rule.objective
+    baseline_only = False
+    if phase is PhaseName.BEFORE:
+        left = objective.without_baseline()
+        baseline_only = left is None
+        objective = left or objective
+    value = points.value[:, span]
+    measured = assess(objective, points.values[:, span], baseline)
+    sets = _phase_points(phase, points, dark, shared, known, measured.breach, measured.undecided)
+    decided = judge_phase(sets, rule, known, is_after=phase is PhaseName.AFTER)
+    if baseline_only:
+        _judge_by_baseline(decided, baseline)
+        sets = _phase_points(phase, points, dark, shared, known, *(np.zeros_like(value),) * 2)
+    margin = np.where(value & ~sets.undecided & ~sets.excused, measured.margin, np.inf)
+    worst = _lowest(margin)
+    columns = _counted(sets, points, span, decided, worst, points.values[:, span], known)
+    outside = columns.points == 0
+    columns.verdict[outside] = NOT_JUDGED
+    columns.why[outside] = Why.OUTSIDE_LIFE if span.stop > span.start else Why.EMPTY_PHASE
+    return columns
+
+
+def _phase_points(
+    phase: PhaseName,
+    points: Points,
+    dark: Darkness,
+    shared: Frame,
+    known: Known,
+    breach: Bools,
+    undecided: Bools,
+) -> PhasePoints:
+    span = shared.spans[phase]
+    value = points.value[:, span]
+    times = shared.times[span]
+    mark = {
+        PhaseName.BEFORE: -np.inf,
+        PhaseName.DURING: shared.timeline.fault,
+        PhaseName.AFTER: shared.timeline.restored,
+    }[phase]
+    age = np.round(times - mark, 3)
+    excused = age < known.lookback - 1e-6
+    return PhasePoints(
+        ok=(value & ~breach & ~undecided) | points.ok[:, span],
+        breach=(value & breach) | points.breach[:, span],
+        undecided=value & undecided,
+        idle=points.idle[:, span],
+        gap=points.gap[:, span],
+        dark=dark.dark[:, span],
+        age=age,
+        excused=excused if phase is PhaseName.AFTER else np.zeros(len(times), dtype=bool),
+    )
+
+
+def _judge_by_baseline(decided: Decided, baseline: Floats) -> None:
+    """``before`` with no objective but the baseline's: met once there is a baseline."""
+    there = ~np.isnan(baseline)
+    decided.verdict[:] = np.where(there, MET, INCONCLUSIVE)
+    decided.why[:] = np.where(there, Why.HELD, Why.NO_BASELINE)
+
+
+def _lowest(margin: Floats) -> Ints:
+    if margin.shape[1] == 0:
+        return np.full(len(margin), -1, dtype=np.intp)
+    index = margin.argmin(axis=1)
+    found = margin[np.arange(len(margin)), index] < np.inf
+    return np.where(found, index, -1)
+
+
+def _counted(
+    sets: PhasePoints,
+    points: Points,
+    span: slice,
+    decided: Decided,
+    worst: Ints,
+    values: Floats,
+    known: Known,
+) -> PhaseColumns:
+    breaches = sets.breach.sum(axis=1)
+    first = (
+        np.where(breaches > 0, sets.breach.argmax(axis=1), -1)
+        if sets.breach.shape[1]
+        else np.full(len(breaches), -1, dtype=np.intp)
+    )
+    worst_value = np.full(len(breaches), np.nan)
+    if values.shape[1]:
+        there = worst >= 0
+        worst_value[there] = values[there, worst[there]]
+    return PhaseColumns(
+        verdict=decided.verdict,
+        why=decided.why,
+        points=points.life.alive[:, span].sum(axis=1),
+        gaps=points.raw_gap[:, span].sum(axis=1),
+        idle=points.raw_idle[:, span].sum(axis=1),
+        breaches=breaches,
+        longest=longest_run(sets.breach, sets.ok),
+        first_breach=first,
+        worst=worst,
+        worst_value=worst_value,
+        dark=sets.dark.sum(axis=1),
+        blind=np.round(known.blind_seconds / known.step).astype(np.intp),
+        recovered=decided.recovered,
+        recovered_from=decided.recovered_from,
+        recovered_to=decided.recovered_to,
+        held=decided.held,
+        coverage=decided.coverage,
+    )

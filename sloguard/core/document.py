@@ -1,0 +1,208 @@
+"""The answer as JSON: one shape for runs, ``judge`` and the web API. Times ISO 8601 UTC, ±Inf as strings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sloguard.core.model import EXIT_CODES, ActivityRecord, FaultRecord, PhaseName, Timeline
+from sloguard.core.outcome import ProbeResult, RunFacts, conclude
+from sloguard.core.results import PhaseResult, SeriesResult, SloResult
+from sloguard.core.text import iso_time
+
+Document = dict[str, Any]
+
+
+def document(facts: RunFacts) -> Document:
+    """The whole document of a run or of a judged window."""
+    conclusion = conclude(facts)
+    return {
+        "outcome": str(conclusion.outcome),
+        "exit_code": EXIT_CODES[conclusion.outcome],
+        "reason": conclusion.reason,
+        "score": conclusion.score,
+        "experiment": facts.experiment,
+        "run": facts.run,
+        "timeline": timeline_json(facts.timeline),
+        "time_to_impact_seconds": time_to_impact(facts),
+        "time_to_alert_seconds": _time_to_alert(facts),
+        "time_to_recover_seconds": time_to_recover(facts),
+        "slos": [slo_json(slo) for slo in facts.slos],
+        "probes": [probe_json(probe) for probe in facts.probes],
+        "alerts": [dict(alert) for alert in facts.alerts],
+        "faults": [fault_json(fault) for fault in facts.faults],
+        "activities": [activity_json(record) for record in facts.activities],
+        "notes": list(facts.notes),
+    }
+
+
+def timeline_json(timeline: Timeline | None) -> Document | None:
+    """The four marks, ISO 8601 UTC."""
+    if timeline is None:
+        return None
+    marks = ("start", "fault", "restored", "end")
+    return {mark: iso_time(getattr(timeline, mark)) for mark in marks}
+
+
+def time_to_impact(facts: RunFacts) -> float | None:
+    """The first breach of any SLO under the fault, in seconds from the fault."""
+    return min(
+        (
+            first
+            for slo in facts.slos
+            for series in slo.series
+            if (first := series.phases[PhaseName.DURING].first_breach_seconds) is not None
+        ),
+        default=None,
+    )
+
+
+def time_to_recover(facts: RunFacts) -> float | None:
+    """The longest recovery among all series, from ``restored``; None if none was judged or one never did."""
+    spans: list[float] = []
+    for slo in facts.slos:
+        for series in slo.series:
+            after = series.phases[PhaseName.AFTER]
+            if after.recovered_seconds is not None:
+                spans.append(after.recovered_seconds)
+            elif after.breach_seconds:
+                return None
+    return max(spans, default=None)
+
+
+def _time_to_alert(facts: RunFacts) -> float | None:
+    spans = [
+        a["time_to_alert_seconds"]
+        for a in facts.alerts
+        if a.get("time_to_alert_seconds") is not None
+    ]
+    return min(spans, default=None)
+
+
+def slo_json(slo: SloResult) -> Document:
+    """One SLO with every series."""
+    evidence = slo.evidence
+    queries = evidence.slo.queries
+    return {
+        "name": slo.name,
+        "verdict": str(slo.verdict),
+        "reason": slo.reason,
+        "objective": evidence.slo.objective.text,
+        "query": queries.get("query") or _pair_text(queries),
+        "queries": queries,
+        "lookback_seconds": number(evidence.lookback),
+        "step_seconds": number(evidence.grid.step),
+        "series": [series_json(series) for series in slo.series],
+        "notes": list(slo.notes),
+    }
+
+
+def _pair_text(queries: Mapping[str, str]) -> str:
+    total = queries["total"]
+    if "bad" in queries:
+        return f"({queries['bad']}) / ({total})"
+    return f"(({total}) - ({queries['good']})) / ({total})"
+
+
+def series_json(series: SeriesResult) -> Document:
+    """One series in three phases."""
+    made: Document = {
+        "labels": dict(series.labels),
+        "verdict": str(series.verdict),
+        "reason": series.reason,
+        "baseline": number(series.baseline),
+        "budget_burned": number(series.budget_burned),
+        "phases": {str(name): phase_json(name, phase) for name, phase in series.phases.items()},
+    }
+    if series.budget_is_lower_bound:
+        made["budget_burned_is_lower_bound"] = True
+    if series.note:
+        made["note"] = series.note
+    return made
+
+
+def phase_json(name: PhaseName, phase: PhaseResult) -> Document:
+    """One phase of one series."""
+    made: Document = {
+        "verdict": str(phase.verdict),
+        "reason": phase.reason,
+        "points": phase.points,
+        "gaps": phase.gaps,
+        "idle": phase.idle,
+        "breach_seconds": number(phase.breach_seconds),
+        "longest_breach_seconds": number(phase.longest_breach_seconds),
+        "worst": number(phase.worst),
+        "worst_at": None if phase.worst_at is None else iso_time(phase.worst_at),
+        "first_breach_seconds": number(phase.first_breach_seconds),
+    }
+    if name is PhaseName.AFTER:
+        between = phase.recovered_between_seconds
+        made["recovered_seconds"] = number(phase.recovered_seconds)
+        made["recovered_between_seconds"] = (
+            None if between is None else [number(s) for s in between]
+        )
+    return made
+
+
+def probe_json(probe: ProbeResult) -> Document:
+    """A probe of the hypothesis."""
+    return {
+        "name": probe.name,
+        "phase": str(probe.phase),
+        "verdict": str(probe.verdict),
+        "reason": probe.reason,
+        "value": safe(probe.record.output),
+        "at": iso_time(probe.record.start),
+    }
+
+
+def fault_json(fault: FaultRecord) -> Document:
+    """One injection and how it came undone."""
+    return {
+        "id": fault.id,
+        "fault": fault.fault,
+        "target": fault.target,
+        "status": fault.status,
+        "injected_at": None if fault.injected_at is None else iso_time(fault.injected_at),
+        "undone_at": None if fault.undone_at is None else iso_time(fault.undone_at),
+        "detail": fault.detail,
+        "by_hand": fault.by_hand,
+    }
+
+
+def activity_json(record: ActivityRecord) -> Document:
+    """One activity as it went."""
+    return {
+        "name": record.activity.name,
+        "type": record.activity.kind,
+        "section": record.section,
+        "phase": None if record.phase is None else str(record.phase),
+        "background": record.activity.background,
+        "status": str(record.status),
+        "start": iso_time(record.start),
+        "end": iso_time(record.end),
+        "output": safe(record.output),
+        "error": record.error,
+        "tolerance_met": record.tolerance_met,
+    }
+
+
+def number(value: float | None) -> float | int | str | None:
+    """A JSON number: whole ones without a fraction, ±Inf as a string, NaN as null."""
+    if value is None or math.isnan(value):
+        return None
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return int(value) if value == int(value) and abs(value) < 2**53 else float(value)
+
+
+def safe(value: Any) -> Any:
+    """JSON data without the floats that JSON does not have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else number(value)
+    if isinstance(value, Mapping):
+        return {str(k): safe(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [safe(v) for v in value]
+    return value

@@ -1,0 +1,129 @@
+"""Verdicts, probes and what happened -> one outcome, its reason and the score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sloguard.core.model import (
+    ActivityRecord,
+    ActivityStatus,
+    FaultRecord,
+    Json,
+    Outcome,
+    PhaseName,
+    Timeline,
+    Verdict,
+    worst,
+)
+from sloguard.core.results import SloResult
+
+_OF_VERDICT = {
+    Verdict.MET: Outcome.MET,
+    Verdict.INCONCLUSIVE: Outcome.INCONCLUSIVE,
+    Verdict.DEVIATED: Outcome.DEVIATED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """A probe of the hypothesis, held against its tolerance in one phase."""
+
+    name: str
+    phase: PhaseName
+    verdict: Verdict
+    reason: str
+    record: ActivityRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """All that an outcome follows from.
+
+    ``aborted`` and ``not_started``: why, or empty. ``inconclusive``: reasons of the run as a whole (a
+    guard that could not be read …). ``alerts``: JSON of alert expectations and alerts, with a verdict.
+    """
+
+    experiment: str
+    run: str = ""
+    timeline: Timeline | None = None
+    slos: tuple[SloResult, ...] = ()
+    probes: tuple[ProbeResult, ...] = ()
+    activities: tuple[ActivityRecord, ...] = ()
+    faults: tuple[FaultRecord, ...] = ()
+    aborted: str = ""
+    not_started: str = ""
+    inconclusive: tuple[str, ...] = ()
+    alerts: tuple[Mapping[str, Json], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What is said at the end of a run."""
+
+    outcome: Outcome
+    reason: str
+    score: float | None
+
+
+def conclude(facts: RunFacts) -> Conclusion:
+    """not-restored, aborted, deviated, inconclusive, met: the first that is true."""
+    left = [fault for fault in facts.faults if fault.status == "left"]
+    if left:
+        shown = "; ".join(f"{f.fault} on {f.target}: {f.detail or 'not undone'}" for f in left[:3])
+        more = f" (and {len(left) - 3} more)" if len(left) > 3 else ""
+        return Conclusion(Outcome.NOT_RESTORED, f"left behind: {shown}{more}", None)
+    if facts.not_started:
+        return Conclusion(Outcome.NOT_STARTED, facts.not_started, None)
+    if facts.aborted:
+        return Conclusion(Outcome.ABORTED, facts.aborted, None)
+    verdict, reason = _verdict(facts)
+    return Conclusion(_OF_VERDICT[verdict], reason, _score(facts))
+
+
+def failed_actions(facts: RunFacts) -> list[ActivityRecord]:
+    """Actions of the method that did not do what they should: the fault may not have been there."""
+    return [
+        record
+        for record in facts.activities
+        if record.activity.kind == "action"
+        and record.section == "method"
+        and record.status is not ActivityStatus.SUCCEEDED
+    ]
+
+
+def _verdict(facts: RunFacts) -> tuple[Verdict, str]:
+    judged = list(_judged(facts))
+    verdict = worst(v for v, _ in judged)
+    if verdict is Verdict.NOT_JUDGED:
+        return Verdict.INCONCLUSIVE, "nothing was judged: the experiment has no SLO and no probe"
+    reasons = [reason for v, reason in judged if v is verdict]
+    if verdict is Verdict.MET:
+        return verdict, f"all {len(judged)} held before, during and after"
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return verdict, reasons[0] + more
+
+
+def _judged(facts: RunFacts) -> Iterator[tuple[Verdict, str]]:
+    for slo in facts.slos:
+        yield slo.verdict, slo.reason
+    for probe in facts.probes:
+        yield probe.verdict, f"{probe.name}: {probe.reason} ({probe.phase})"
+    for alert in facts.alerts:
+        if "verdict" in alert:
+            yield Verdict(alert["verdict"]), str(alert.get("reason", ""))
+    for record in failed_actions(facts):
+        why = record.error or record.status
+        yield Verdict.INCONCLUSIVE, f"the fault was not injected: {record.activity.name}: {why}"
+    for reason in facts.inconclusive:
+        yield Verdict.INCONCLUSIVE, reason
+
+
+def _score(facts: RunFacts) -> float | None:
+    """100 x the weights of the SLOs that are met / all weights."""
+    weights = [slo.evidence.slo.weight for slo in facts.slos]
+    if sum(weights) <= 0 or failed_actions(facts):
+        return None
+    met = sum(s.evidence.slo.weight for s in facts.slos if s.verdict is Verdict.MET)
+    return round(100 * met / sum(weights), 1)
