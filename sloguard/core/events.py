@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sloguard.core.model import (
@@ -19,7 +19,7 @@ from sloguard.core.model import (
     Timeline,
     Verdict,
 )
-from sloguard.core.series import SloEvidence
+from sloguard.core.series import SloEvidence, Surroundings
 
 Section = Literal["configuration", "hypothesis", "method", "rollbacks"]
 
@@ -33,11 +33,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """A run has its id, and nothing was touched yet. ``resolved``: the experiment, secrets masked."""
+    """A run has its id, and nothing was touched yet. ``resolved``: the experiment, secrets masked.
+
+    ``variables``: what ``--var`` and ``--var-file`` gave, so that recovery can load the file again.
+    """
 
     run: str
     experiment: Experiment
     resolved: Mapping[str, Any]
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,13 @@ class EvidenceCollected(Event):
     """The samples of one SLO over the whole timeline."""
 
     evidence: SloEvidence
+
+
+@dataclass(frozen=True, slots=True)
+class SurroundingsCollected(Event):
+    """What all SLOs of the run share; kept beside the samples, so that they can be judged again."""
+
+    surroundings: Surroundings
 
 
 @dataclass(frozen=True, slots=True)
