@@ -89,6 +89,8 @@ def slo_json(slo: SloResult) -> Document:
         "verdict": str(slo.verdict),
         "reason": slo.reason,
         "objective": evidence.slo.objective.text,
+        "unit": evidence.slo.unit,
+        "weight": number(evidence.slo.weight),
         "query": queries.get("query") or _pair_text(queries),
         "queries": queries,
         "lookback_seconds": number(evidence.lookback),

@@ -149,6 +149,14 @@ class Slo:
         return self.total is not None
 
     @property
+    def unit(self) -> str:
+        """How values are written: as the objectives are, a pair's always as a share."""
+        if self.is_pair:
+            return "%"
+        objectives = (self.objective, self.during.objective, self.after.objective)
+        return next((o.unit for o in objectives if o.unit), "")
+
+    @property
     def queries(self) -> dict[str, str]:
         """The queries as sent, by role: ``query``, or ``total`` with ``bad`` or ``good``."""
         roles = {"query": self.query, "total": self.total, "bad": self.bad, "good": self.good}

@@ -33,12 +33,8 @@ class Explainer:
 
     @property
     def unit(self) -> str:
-        """How this SLO's values are written: as its objectives are, a pair's always as a share."""
-        slo = self.evidence.slo
-        if slo.is_pair:
-            return "%"
-        objectives = [slo.objective, slo.during.objective, slo.after.objective]
-        return next((o.unit for o in objectives if o.unit), "")
+        """How this SLO's values are written."""
+        return self.evidence.slo.unit
 
     def series_name(self, row: int) -> str:
         """``error-ratio{service="checkout"}``."""
