@@ -1,0 +1,132 @@
+"""A verdict on a terminal: a table of SLOs by phase, the reasons, the outcome. Results only: stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sloguard.core.model import PhaseName, Verdict
+from sloguard.render.summary import (
+    MARKS,
+    Cell,
+    Document,
+    Row,
+    headline,
+    key_times,
+    probe_rows,
+    slo_rows,
+    unhappy,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+#: Chosen to be told apart without colour too: every verdict has its own mark beside it.
+STYLES = {
+    Verdict.MET: "green",
+    Verdict.DEVIATED: "bold red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.NOT_JUDGED: "dim",
+}
+OUTCOME_STYLES = {
+    "met": "bold green",
+    "deviated": "bold red",
+    "inconclusive": "bold yellow",
+    "not-started": "bold yellow",
+    "aborted": "bold magenta",
+    "not-restored": "bold white on red",
+}
+
+
+def print_verdict(document: Document, console: Console) -> None:
+    """The whole verdict, as text with tables."""
+    from rich.text import Text
+
+    rows = slo_rows(document) + probe_rows(document)
+    console.print(Text(document["experiment"], style="bold"))
+    if rows:
+        console.print(_table(rows))
+    for row in unhappy(rows):
+        console.print(_bullet(MARKS[row.verdict], STYLES[row.verdict], row.reason))
+    said = {row.reason for row in rows}
+    if document["outcome"] != "met" and not _already(document["reason"], said):
+        console.print(_bullet("•", "", document["reason"]))
+    for note in document.get("notes", ()):
+        console.print(_bullet("•", "dim", note))
+    _print_failed(document, console)
+    _print_left(document, console)
+    _print_times(document, console)
+    style = OUTCOME_STYLES[document["outcome"]]
+    console.print(Text(headline(document), style=style))
+
+
+def _already(reason: str, said: set[str]) -> bool:
+    return any(reason.startswith(text) for text in said if text)
+
+
+def _table(rows: list[Row]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("SLO", overflow="fold")
+    table.add_column("objective", overflow="fold", style="dim")
+    for phase in PhaseName:
+        table.add_column(str(phase), overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            Text(row.name),
+            Text(row.objective),
+            *(_cell(c) for c in row.cells),
+            Text(f"{MARKS[row.verdict]} {row.verdict}", style=STYLES[row.verdict]),
+        )
+    return table
+
+
+def _cell(cell: Cell) -> Text:
+    from rich.text import Text
+
+    return Text(f"{MARKS[cell.verdict]} {cell.text}".strip(), style=STYLES[cell.verdict])
+
+
+def _bullet(mark: str, style: str, text: str) -> Any:
+    """A hanging indent, so that long reasons stay readable."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(mark, style=style), Text(text))
+    return grid
+
+
+def _print_failed(document: Document, console: Console) -> None:
+    for activity in document.get("activities", ()):
+        if activity["status"] == "failed" and activity["type"] == "action":
+            text = f"{activity['section']}: {activity['name']} failed: {activity['error']}"
+            if activity["error"] and activity["error"] not in document["reason"]:
+                console.print(_bullet("!", "yellow", text))
+
+
+def _print_left(document: Document, console: Console) -> None:
+    for fault in document.get("faults", ()):
+        if fault["status"] == "left":
+            by_hand = fault["by_hand"] or "see its detail"
+            text = f"left behind: {fault['fault']} on {fault['target']}; undo by hand: {by_hand}"
+            console.print(_bullet("!", "bold red", text))
+
+
+def _print_times(document: Document, console: Console) -> None:
+    from rich.text import Text
+
+    parts = [f"{name} {value}" for name, value in key_times(document)]
+    timeline: Mapping[str, str] | None = document.get("timeline")
+    if timeline:
+        clock = {mark: at[11:] for mark, at in timeline.items()}
+        parts.append(f"fault {clock['fault']}, restored {clock['restored']}, end {clock['end']}")
+    if parts:
+        console.print(Text("; ".join(parts), style="dim"))

@@ -1,0 +1,76 @@
+"""A verdict as Markdown, for a pull request, a ticket or a post-mortem."""
+
+from __future__ import annotations
+
+from sloguard.core.model import PhaseName
+from sloguard.render.summary import (
+    MARKS,
+    Cell,
+    Document,
+    Row,
+    headline,
+    key_times,
+    probe_rows,
+    slo_rows,
+    unhappy,
+)
+
+
+def markdown(document: Document) -> str:
+    """The whole verdict; ends with a newline."""
+    rows = slo_rows(document) + probe_rows(document)
+    parts = [f"## {_escaped(document['experiment'])}", f"**{headline(document)}**"]
+    if document.get("reason"):
+        parts.append(_escaped(document["reason"]))
+    if rows:
+        parts.append(_table(rows))
+    reasons = [f"- {MARKS[r.verdict]} {_escaped(r.reason)}" for r in unhappy(rows)]
+    if reasons:
+        parts.append("\n".join(reasons))
+    parts.extend(_facts(document))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: list[Row]) -> str:
+    head = ["| SLO | objective | " + " | ".join(PhaseName) + " | verdict |"]
+    head.append("|---|---|---|---|---|---|")
+    body = [
+        f"| {_escaped(r.name)} | `{r.objective}` | "
+        + " | ".join(_cell(c) for c in r.cells)
+        + f" | {MARKS[r.verdict]} {r.verdict} |"
+        for r in rows
+    ]
+    return "\n".join(head + body)
+
+
+def _cell(cell: Cell) -> str:
+    return f"{MARKS[cell.verdict]} {_escaped(cell.text)}".strip()
+
+
+def _facts(document: Document) -> list[str]:
+    made = []
+    times = [f"{name}: {value}" for name, value in key_times(document)]
+    if times:
+        made.append("; ".join(times))
+    left = [f for f in document.get("faults", ()) if f["status"] == "left"]
+    if left:
+        made.append(
+            "**Left behind:**\n\n"
+            + "\n".join(
+                f"- {_escaped(f['fault'])} on {_escaped(f['target'])}: undo by hand with `{f['by_hand']}`"
+                for f in left
+            )
+        )
+    timeline = document.get("timeline")
+    if timeline:
+        made.append(
+            f"start {timeline['start']}, fault {timeline['fault']}, "
+            f"restored {timeline['restored']}, end {timeline['end']}"
+        )
+    if document.get("run"):
+        made.append(f"run `{document['run']}`")
+    return made
+
+
+def _escaped(text: str) -> str:
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")

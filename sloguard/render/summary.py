@@ -1,0 +1,152 @@
+"""A verdict document as rows that every text format shares: SLO by phase, probes, faults, marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sloguard.core.model import PhaseName, Verdict
+from sloguard.core.text import format_duration, format_value
+
+Document = Mapping[str, Any]
+
+MARKS = {
+    Verdict.MET: "✓",
+    Verdict.DEVIATED: "✗",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.NOT_JUDGED: "–",
+}
+
+OUTCOME_SENTENCES = {
+    "met": "the steady state held before, during and after",
+    "deviated": "the steady state did not hold: a weakness was found",
+    "inconclusive": "no evidence either way",
+    "not-started": "nothing was injected",
+    "aborted": "stopped, and everything was undone",
+    "not-restored": "a fault could not be undone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One phase of one row: the verdict and the number behind it."""
+
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One SLO or probe. ``reason`` is why it ended as it did."""
+
+    name: str
+    objective: str
+    cells: tuple[Cell, Cell, Cell]
+    verdict: Verdict
+    reason: str
+
+
+def slo_rows(document: Document) -> list[Row]:
+    """One row an SLO; a cell shows the worst series of that phase."""
+    return [_slo_row(slo) for slo in document.get("slos", ())]
+
+
+def _slo_row(slo: Mapping[str, Any]) -> Row:
+    series = slo["series"]
+    name = slo["name"] if len(series) < 2 else f"{slo['name']} ({len(series)} series)"
+    cells = [_cell(series, phase, slo.get("unit", "")) for phase in PhaseName]
+    return Row(
+        name,
+        slo.get("objective", ""),
+        (cells[0], cells[1], cells[2]),
+        Verdict(slo["verdict"]),
+        slo["reason"],
+    )
+
+
+def _cell(series: Sequence[Mapping[str, Any]], phase: PhaseName, unit: str) -> Cell:
+    counted = [s["phases"][phase] for s in series if s["verdict"] != Verdict.NOT_JUDGED]
+    if not counted:
+        return Cell(Verdict.NOT_JUDGED, "")
+    worst = max(counted, key=lambda p: (Verdict(p["verdict"]).rank, p["breach_seconds"] or 0))
+    return Cell(Verdict(worst["verdict"]), _cell_text(worst, phase, unit))
+
+
+def _cell_text(phase: Mapping[str, Any], name: PhaseName, unit: str) -> str:
+    if phase["worst"] is None:
+        return ""
+    text = format_value(float(phase["worst"]), unit)
+    if name is PhaseName.AFTER and phase.get("recovered_seconds"):
+        return f"{text}, back in {format_duration(phase['recovered_seconds'])}"
+    if name is not PhaseName.AFTER and phase["breach_seconds"]:
+        return f"{text} for {format_duration(phase['breach_seconds'])}"
+    return text
+
+
+def probe_rows(document: Document) -> list[Row]:
+    """One row a probe of the hypothesis."""
+    names = dict.fromkeys(p["name"] for p in document.get("probes", ()))
+    return [_probe_row(name, document["probes"]) for name in names]
+
+
+def _probe_row(name: str, probes: Sequence[Mapping[str, Any]]) -> Row:
+    mine = [p for p in probes if p["name"] == name]
+    cells = []
+    for phase in PhaseName:
+        here = [p for p in mine if p["phase"] == phase]
+        worst = max(here, key=lambda p: Verdict(p["verdict"]).rank, default=None)
+        cells.append(
+            Cell(Verdict.NOT_JUDGED, "")
+            if worst is None
+            else Cell(Verdict(worst["verdict"]), shortened(worst["value"]))
+        )
+    overall = max(mine, key=lambda p: Verdict(p["verdict"]).rank)
+    return Row(
+        name,
+        "tolerance",
+        (cells[0], cells[1], cells[2]),
+        Verdict(overall["verdict"]),
+        overall["reason"],
+    )
+
+
+def shortened(value: Any, width: int = 24) -> str:
+    """A value of any kind in one short line."""
+    if isinstance(value, Mapping):
+        value = value.get("status", value)
+    text = " ".join(str(value).split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def key_times(document: Document) -> Iterator[tuple[str, str]]:
+    """Time to impact, to alert, to recover, and the budget burned, as far as they are known."""
+    for key, name in (
+        ("time_to_impact_seconds", "time to impact"),
+        ("time_to_alert_seconds", "time to alert"),
+        ("time_to_recover_seconds", "time to recover"),
+    ):
+        if document.get(key) is not None:
+            yield name, format_duration(float(document[key]))
+    burned = [
+        (s["budget_burned"], slo["name"])
+        for slo in document.get("slos", ())
+        for s in slo["series"]
+        if s.get("budget_burned")
+    ]
+    if burned:
+        most, name = max(burned)
+        yield "error budget burned", f"{format_value(most, '%')} ({name})"
+
+
+def unhappy(rows: Sequence[Row]) -> list[Row]:
+    """Rows whose reasons must be read, the worst first."""
+    return sorted((r for r in rows if r.verdict is not Verdict.MET), key=lambda r: -r.verdict.rank)
+
+
+def headline(document: Document) -> str:
+    """One sentence: the outcome and what it means."""
+    outcome = document["outcome"]
+    sentence = OUTCOME_SENTENCES[outcome]
+    score = document.get("score")
+    return f"{outcome}: {sentence}" + ("" if score is None else f" (score {score:g})")
