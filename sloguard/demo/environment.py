@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,11 +27,10 @@ from sloguard.demo.layout import (
     programs,
     url,
 )
-from sloguard.demo.processes import Identity
+from sloguard.demo.leftovers import PREFIX, make_room, read_manifest, remove, remove_leftovers
+from sloguard.host.identity import identify
 
-__all__ = ["Demo", "DemoError", "remove_leftovers"]
-
-PREFIX = "sloguard-demo-"
+__all__ = ["Demo", "DemoError"]
 
 #: 1 while the shop serves its users, 0 while it does not, absent while nobody knows.
 STEADY = (
@@ -61,8 +59,7 @@ class Demo:
         self._ports: Ports | None = None
 
     def __enter__(self) -> Demo:
-        if self._supervisor is None:
-            self.start()
+        self.start()
         return self
 
     def __exit__(
@@ -106,7 +103,7 @@ class Demo:
                 supervisor.kill()
                 supervisor.wait()
         if self.directory is not None:
-            _remove(self.directory)
+            remove(self.directory)
             self.directory = None
 
     @property
@@ -174,7 +171,7 @@ class Demo:
         if self._given is None:
             self.directory = Path(tempfile.mkdtemp(prefix=PREFIX))
         else:
-            _reuse(self._given)
+            make_room(self._given)
             self._given.mkdir(parents=True, exist_ok=True)
             self.directory = self._given
         self._ports = free_ports()
@@ -183,9 +180,9 @@ class Demo:
         from sloguard.demo.servers import write_files
 
         write_files(self._home, self._chosen)
-        owner = Identity.of(os.getpid())
+        owner = identify(os.getpid())
         manifest = {
-            "owner": owner.document() if owner else None,
+            "owner": owner.record() if owner else None,
             "restart_after": RESTART_AFTER,
             "addresses": self.addresses,
             "pidfiles": {"checkout.pids": [p.name for p in plan if p.name.startswith("checkout-")]},
@@ -201,7 +198,7 @@ class Demo:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C is for the one who holds the demo
-                env=_importable(os.environ),
+                env=importable(os.environ),
             )
 
     def _wait(self, progress: Progress, deadline: float) -> None:
@@ -227,12 +224,16 @@ class Demo:
             return False
         return bool(data["activeAlertmanagers"]) and bool(ready)
 
-    def _check(self, deadline: float, problem: str) -> None:
+    def check(self) -> None:
+        """Raises DemoError if a server has ended; a service that is down for a while is not one."""
         if self._supervisor is None or self._supervisor.poll() is not None:
             raise DemoError("the demo has ended: its supervisor is gone." + self._log("supervisor"))
-        for name, entry in _manifest(self._home).get("programs", {}).items():
+        for name, entry in read_manifest(self._home).get("programs", {}).items():
             if entry.get("exit") is not None and not entry["restart"]:
                 raise DemoError(f"{name} ended with status {entry['exit']}." + self._log(name))
+
+    def _check(self, deadline: float, problem: str) -> None:
+        self.check()
         if time.monotonic() > deadline:
             raise DemoError(f"{problem}, and the time for it is over")
 
@@ -244,7 +245,7 @@ class Demo:
         return "".join(f"\n  {line[:300]}" for line in lines[-5:])
 
 
-def _importable(environ: Mapping[str, str]) -> dict[str, str]:
+def importable(environ: Mapping[str, str]) -> dict[str, str]:
     """The services import what this process imports, wherever it found it."""
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, environ.get("PYTHONPATH", "")]
@@ -256,53 +257,3 @@ def _get(address: str) -> Any:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(address, timeout=2) as answer:
         return json.load(answer)
-
-
-def _manifest(directory: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads((directory / "manifest.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def remove_leftovers() -> list[Path]:
-    """Remove demos whose owner was killed together with their supervisor; returns their directories."""
-    removed = []
-    for directory in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
-        try:
-            mine = (
-                directory.is_dir() and directory.stat(follow_symlinks=False).st_uid == os.getuid()
-            )
-        except OSError:
-            continue
-        if mine and _abandoned(directory):
-            _remove(directory)
-            removed.append(directory)
-    return removed
-
-
-def _abandoned(directory: Path) -> bool:
-    owner = _manifest(directory).get("owner")
-    return owner is not None and not Identity.read(owner).alive()
-
-
-def _remove(directory: Path) -> None:
-    for entry in _manifest(directory).get("programs", {}).values():
-        if entry.get("process"):
-            Identity.read(entry["process"]).kill(mention=str(directory))
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-def _reuse(directory: Path) -> None:
-    """Make sure that nothing of value is in a directory that will be removed."""
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise DemoError(f"{directory} is not a directory")
-    if _abandoned(directory):
-        _remove(directory)
-    elif any(directory.iterdir()):
-        raise DemoError(
-            f"{directory} is not empty; the demo removes its directory in the end: name a new one"
-        )

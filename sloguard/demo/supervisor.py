@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sloguard.demo.processes import Identity
+from sloguard.host.identity import identify
 
 #: How often children are looked at, in seconds.
 TICK = 0.1
@@ -68,8 +68,8 @@ class Supervisor:
                 preexec_fn=_die_with(os.getpid()),  # safe: this process has one thread
             )
         self._running[name] = child
-        identity = Identity.of(child.pid)
-        entry["process"] = identity.document() if identity else None
+        identity = identify(child.pid)
+        entry["process"] = identity.record() if identity else None
         entry["starts"] = entry.get("starts", 0) + 1
 
     def _look(self) -> None:
