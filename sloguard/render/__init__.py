@@ -1,0 +1,1 @@
+"""Core data in; text, tables, pictures and documents out."""
