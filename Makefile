@@ -1,0 +1,48 @@
+# Everything sets itself up: a virtual environment in .venv from requirements.lock, and Debian packages
+# (with root or sudo; else it says what to install).
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+PATHS := sloguard tests benchmarks
+
+.PHONY: help demo test lint bench format docs docs-check lock clean
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## the main job on the embedded default: a shop, broken four times, judged
+	@scripts/setup.sh demo
+	@$(PYTHON) -m sloguard demo --charts charts
+
+test: ## all tests: unit, property, golden, real servers, the demo end to end
+	@scripts/setup.sh test
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+lint: ## format, rules, types, import contracts
+	@scripts/setup.sh lint
+	@.venv/bin/ruff format --check $(PATHS)
+	@.venv/bin/ruff check $(PATHS)
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+format: ## bring the code into shape
+	@scripts/setup.sh lint
+	@.venv/bin/ruff check --fix-only -q $(PATHS)
+	@.venv/bin/ruff format -q $(PATHS)
+
+bench: ## ratios against Prometheus's own time, and against the Chaos Toolkit
+	@scripts/setup.sh test
+	@$(PYTHON) -m benchmarks
+
+docs: ## write the generated parts of the docs
+	@scripts/setup.sh lint
+	@$(PYTHON) -m scripts.docs
+
+docs-check: ## fail when the generated parts of the docs are stale
+	@scripts/setup.sh lint
+	@$(PYTHON) -m scripts.docs --check
+
+lock: ## pin every dependency anew
+	@scripts/lock.sh
+
+clean: ## remove what the other targets made
+	@rm -rf .venv charts build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Pin every dependency with its hashes, for every supported Python. Names no host.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+.venv/bin/python -m pip install -q uv
+compile() {
+  UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile -q --universal --python-version 3.11 \
+    --generate-hashes --no-emit-index-url --no-emit-find-links "$@" pyproject.toml
+}
+compile --extra postgresql --extra demo --output-file requirements.lock
+# What the tests run against is what users get.
+compile --extra postgresql --extra demo --extra drivers --group dev \
+  --constraint requirements.lock --output-file requirements-dev.lock
