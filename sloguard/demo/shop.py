@@ -85,8 +85,9 @@ class Measures:
 class Next:
     """The service behind this one; a connection per thread, kept open."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float) -> None:
         parts = urlsplit(url)
+        self._patience = patience
         self._address = (parts.hostname or "", parts.port or 80)
         self._kept = threading.local()
 
@@ -104,7 +105,7 @@ class Next:
     def _ask(self, path: str) -> Reply:
         connection = getattr(self._kept, "connection", None)
         if connection is None:
-            connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE)
+            connection = http.client.HTTPConnection(*self._address, timeout=self._patience)
             self._kept.connection = connection
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -126,11 +127,11 @@ class Shop(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, service: str, port: int, work: float, upstream: str | None) -> None:
+    def __init__(self, service: str, port: int, work: float, upstream: Next | None) -> None:
         self.service = service
         self.measures = Measures(service)
         self._work = work
-        self._next = Next(upstream) if upstream else None
+        self._next = upstream
         super().__init__(("127.0.0.1", port), _Handler)
 
     def order(self) -> Reply:
@@ -184,9 +185,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--work", type=float, default=0.004, help="mean seconds of work per order")
     parser.add_argument("--next", help="URL of the service behind this one")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds to wait for it")
     parser.add_argument("--demo", help="which demo this belongs to; only shown in the process list")
     given = parser.parse_args(arguments)
-    with Shop(given.service, given.port, given.work, given.next) as shop:
+    upstream = Next(given.next, given.patience) if given.next else None
+    with Shop(given.service, given.port, given.work, upstream) as shop:
         shop.serve_forever(poll_interval=60)
 
 

@@ -33,7 +33,16 @@ class Customers:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def come(self) -> None:
-        """Forever."""
+        """Until cancelled."""
+        try:
+            await self._come()
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            for _, writer in self._idle:
+                writer.close()
+
+    async def _come(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
