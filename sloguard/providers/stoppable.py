@@ -15,6 +15,7 @@ from sloguard.providers.result import LOOK
 GRACE = 1.0
 #: A function that swallows the exception gets another one this often, seconds.
 _AGAIN = 0.5
+_CLOSED_FIRST = 0.2
 
 
 class ActivityStopped(BaseException):
@@ -88,7 +89,7 @@ def run_stoppable(
     stop: threading.Event,
     timeout: float | None = None,
     name: str = "activity",
-    on_interrupt: Callable[[], None] = lambda: None,
+    on_interrupt: Callable[[], None] | None = None,
 ) -> Ended:
     """Run a function in a thread of its own until it ends, ``stop`` is set or ``timeout`` has passed.
 
@@ -101,8 +102,11 @@ def run_stoppable(
     why = _wait(worker, stop, deadline)
     if not why:
         return Ended(worker.value, worker.raised)
-    on_interrupt()
-    worker.interrupt()
+    if on_interrupt is not None:
+        on_interrupt()
+    # What waited on a thing that is now closed ends by an error of its own, and tidies up after itself.
+    if not worker.done.wait(0 if on_interrupt is None else _CLOSED_FIRST):
+        worker.interrupt()
     if not worker.done.wait(_AGAIN):
         worker.interrupt()
     if not worker.done.wait(GRACE - _AGAIN):

@@ -182,10 +182,8 @@ def test_retries_are_bounded_and_counted_into_the_deadline() -> None:
 
 def test_a_big_body_is_cut(web: Web) -> None:
     body = carry_out(http(f"{web.url}/big")).output["body"]
-    assert body.endswith(f"[… the rest is left out: longer than {MOST_BODY} bytes]") or (
-        "left out" in body
-    )
-    assert len(body) < MOST_BODY + 100
+    assert body.endswith(f"[… the rest is left out: longer than {MOST_BODY} bytes]")
+    assert MOST_BODY / 8 < len(body) < MOST_BODY + 100
 
 
 def test_a_policy_can_forbid_an_address_and_where_it_redirects_to(web: Web) -> None:
@@ -232,6 +230,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+# Warnings are errors here; elsewhere urllib3 is told once to keep this one to itself.
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 def test_tls_is_verified_unless_told_otherwise(certificate: Path) -> None:
     import ssl
 
