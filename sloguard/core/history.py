@@ -69,11 +69,14 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class StoredVerdict:
-    """One series of one SLO in one run: the row by which verdicts are compared across runs."""
+    """One series of one SLO in one run (``labels`` None: the SLO itself), for comparing runs.
+
+    ``before``, ``during``, ``after``: a series' verdicts by phase, empty for an SLO.
+    """
 
     run: str
     slo: str
-    labels: Mapping[str, str]
+    labels: Mapping[str, str] | None
     verdict: str
     reason: str
     before: str

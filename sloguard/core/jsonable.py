@@ -19,7 +19,7 @@ def jsonable(value: Any) -> Json:
 
     Never raises for what is inside; the value must not contain itself.
     """
-    if value is None or isinstance(value, bool | int) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return jsonable(value.value)

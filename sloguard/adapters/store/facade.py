@@ -1,0 +1,58 @@
+"""The store: all its parts in one, over one database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Self
+
+from sloguard.adapters.store.database import Database
+from sloguard.adapters.store.keeping import KeepingPart
+from sloguard.adapters.store.ledger import LedgerPart
+from sloguard.adapters.store.liveness import myself
+from sloguard.adapters.store.reading import ReadingPart
+from sloguard.adapters.store.recording import Recorder
+from sloguard.core.events import Event
+from sloguard.host.identity import Identity
+
+
+class Store(LedgerPart, ReadingPart, KeepingPart):
+    """Runs on disk: records events, keeps the ledger, finds what was left, reads it all back.
+
+    ``url``: a file's path, ``sqlite:////PATH`` or ``postgresql://USER@HOST/DATABASE``. Opening creates
+    or migrates. ``now`` gives seconds since the epoch, ``process`` who is writing. Every call may come
+    from any thread; raises StoreError, without credentials.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        now: Callable[[], float] = time.time,
+        process: Callable[[], Identity] = myself,
+    ) -> None:
+        super().__init__(Database(url), now, process)
+        self._recorder = self.recorder()
+
+    def recorder(self) -> Recorder:
+        """For a process with several runs at once: one recorder for the events of each."""
+        return Recorder(self._database, self._now, self._process)
+
+    def record(self, event: Event) -> None:
+        """Keep one event of the run that this process carries out; the first is RunStarted."""
+        self._recorder.record(event)
+
+    @property
+    def where(self) -> str:
+        """The file, or the server's address without credentials."""
+        return self._database.where
+
+    def dispose(self) -> None:
+        """Give back all connections. What was recorded is kept, with or without this."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
