@@ -3,8 +3,9 @@
 The forms and their results are the Chaos Toolkit's:
 
 - a boolean, number or text: equal to it; a number also against the ``status`` of a process or HTTP output
-- a list of two: from the first to the second, both included; any other list: one of its members; both
-  against the ``status`` of a process or HTTP output
+- a list against the ``status`` of a process or HTTP output: one of its members, however many
+- a list against any other value: of two, from the first to the second, both included; else one of its
+  members
 - ``{type: range, range: [low, high], target}``, ``{type: regex, pattern, target}``,
   ``{type: jsonpath, path, expect, count, target}``; ``target`` names the entry of the output to look at
 - ``{type: probe, provider}``: called with the output as the argument ``value``, holds if it returns
@@ -69,7 +70,7 @@ def within(
             return _no(f"tolerance type '{tolerance.get('type')}': expected one of {kinds}")
         return check(tolerance, value)
     if isinstance(tolerance, list | tuple):
-        return _listed(list(tolerance), _status(value))
+        return _listed(list(tolerance), value)
     if isinstance(tolerance, bool | str):
         return _equal(tolerance, value)
     if isinstance(tolerance, int | float):
@@ -104,9 +105,11 @@ def _equal(tolerance: Json, value: Json) -> Tolerated:
 
 def _listed(tolerance: list[Json], value: Json) -> Tolerated:
     shown = _show(tolerance)
+    has_status = isinstance(value, Mapping) and "status" in value
+    value = _status(value)
     if _is_nan(value):
         return _no(f"NaN is not in {shown}")
-    if len(tolerance) != 2:
+    if has_status or len(tolerance) != 2:
         inside = value in tolerance
         return Tolerated(
             inside, one_line(f"{_show(value)} is {'' if inside else 'not '}in {shown}")

@@ -80,9 +80,9 @@ def test_marked_processes_are_found_with_their_daemons() -> None:
     script = "(setsid sleep 61 >/dev/null 2>&1 &) ; exec sleep 62"
     process = subprocess.Popen(["sh", "-c", script], env=environment, stdout=subprocess.PIPE)
     try:
-        deadline = 200
-        while len(processes_of(run, "method[0]")) < 2 and deadline:
-            deadline -= 1
+        for _ in range(200):
+            if [i.name for i in processes_of(run, "method[0]")] == ["sleep", "sleep"]:
+                break
             wait_gone([known(process)], 0.02)
         found = processes_of(run, "method[0]")
         assert [i.name for i in found] == ["sleep", "sleep"]

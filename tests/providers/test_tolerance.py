@@ -42,8 +42,10 @@ HTTP = {
         (200, HTTP, True, "200 is 200"),
         (0, PROCESS, False, "3 is not 0"),
         ([200, 201, 202], {"status": 3}, False, "3 is not in [200, 201, 202]"),
-        ([200, 201], {"status": 3}, False, "3 is not between 200 and 201"),
-        ([200, 299], HTTP, True, "200 is between 200 and 299"),
+        ([200, 201], {"status": 3}, False, "3 is not in [200, 201]"),
+        ([100, 299], HTTP, False, "200 is not in [100, 299]"),
+        ([1, 5], 5, True, "5 is between 1 and 5"),
+        ([1, 5], 0.5, False, "0.5 is not between 1 and 5"),
         (["a", "b", "c"], "b", True, '"b" is in ["a", "b", "c"]'),
         ([1, 2], "x", False, '"x" cannot be compared with [1, 2]'),
         (True, True, True, "true is true"),
@@ -231,9 +233,12 @@ TOLERANCES = (
 
 
 @settings(max_examples=1500, deadline=None)
-@given(TOLERANCES, VALUES)
+@given(
+    TOLERANCES, VALUES | NUMBERS | st.builds(lambda status: {"status": status}, SCALARS | NUMBERS)
+)
 @example({"type": "jsonpath", "path": "$.a", "expect": [], "count": 1}, {})
 @example([], {"status": 1})
+@example([1, 5], {"status": 3})
 @example(1, True)
 def test_same_answer_as_the_chaos_toolkit(tolerance: Any, value: Any) -> None:
     theirs = pytest.importorskip("chaoslib.hypothesis")
