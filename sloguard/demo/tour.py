@@ -194,12 +194,17 @@ def hold(demo: Demo, out: Out) -> None:
         time.sleep(0.5)
 
 
-def subprocess_runner(*options: str) -> RunOne:
-    """A ``RunOne`` that starts ``sloguard run FILE OPTIONS`` and lets it write to this terminal."""
+def subprocess_runner(
+    *options: str, command: Sequence[str] = (sys.executable, "-m", "sloguard", "run")
+) -> RunOne:
+    """A ``RunOne`` that starts ``sloguard run FILE OPTIONS`` and lets it write to this terminal.
+
+    Interrupted, it interrupts the run, once, and gives it time to undo its faults.
+    """
 
     def run_one(file: Path, environment: Mapping[str, str]) -> int:
         child = subprocess.Popen(
-            [sys.executable, "-m", "sloguard", "run", str(file), *options],
+            [*command, str(file), *options],
             stdin=subprocess.DEVNULL,
             env=importable({**os.environ, **environment}),
             process_group=0,  # one Ctrl-C is to arrive once: from here
