@@ -1,0 +1,170 @@
+"""What can be set, one documented dataclass a group. Seconds everywhere."""
+
+# ruff: noqa: RUF009 - _set makes a dataclasses.field, which is what may stand there
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["text", "flag", "whole", "number", "duration", "path", "choice", "mapping"]
+
+
+def _set(
+    default: Any,
+    doc: str,
+    kind: Kind = "text",
+    *,
+    choices: tuple[str, ...] = (),
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    secret: bool = False,
+    shown: str = "",
+) -> Any:
+    """A field with all that reading and documenting it needs. ``shown``: the default in words."""
+    about = {
+        "doc": doc,
+        "kind": kind,
+        "choices": choices,
+        "least": least,
+        "above": above,
+        "most": most,
+        "secret": secret,
+        "shown": shown,
+    }
+    # A secret stays out of every repr, and so out of logs and tracebacks.
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=about, repr=not secret)
+    return field(default=default, metadata=about, repr=not secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusSettings:
+    """How Prometheus, Thanos, Mimir or VictoriaMetrics is reached."""
+
+    url: str = _set(
+        "http://127.0.0.1:9090",
+        "Base address, with the path prefix if there is one.",
+        secret=True,
+    )
+    username: str = _set("", "User of basic authentication.")
+    password: str = _set("", "Password of basic authentication.", secret=True)
+    password_file: Path | None = _set(None, "File that holds the password.", "path")
+    token: str = _set("", "Bearer token.", secret=True)
+    token_file: Path | None = _set(
+        None, "File that holds the bearer token; read again for every request.", "path"
+    )
+    headers: Mapping[str, str] = _set(
+        {}, "Extra headers of every request, such as X-Scope-OrgID.", "mapping", secret=True
+    )
+    params: Mapping[str, str] = _set({}, "Extra parameters of every query.", "mapping")
+    ca_file: Path | None = _set(None, "PEM bundle to trust in place of the usual ones.", "path")
+    cert_file: Path | None = _set(None, "Client certificate (PEM).", "path")
+    key_file: Path | None = _set(None, "Key of the client certificate (PEM).", "path")
+    verify: bool = _set(True, "Whether the server's certificate is checked.", "flag")
+    deadline: float = _set(
+        30.0, "Longest time of one query with all its retries.", "duration", above=0
+    )
+    connect_timeout: float = _set(
+        5.0, "Longest time until a connection stands.", "duration", above=0
+    )
+    retries: int = _set(
+        4, "How often a failed connection, 429, 502, 503 or 504 is tried again.", "whole", least=0
+    )
+    concurrency: int = _set(8, "Requests under way at once.", "whole", least=1, most=19)
+    compression: str = _set(
+        "auto",
+        "Encoding of the answers; auto: gzip, except from this host and this cluster.",
+        "choice",
+        choices=("auto", "gzip", "identity"),
+    )
+    scrape_interval: float = _set(
+        15.0,
+        "Step of the points where the server does not tell its scrape interval.",
+        "duration",
+        least=1,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Where runs are kept."""
+
+    url: str = _set(
+        "",
+        "A file's path, sqlite:////PATH or postgresql://USER@HOST/DATABASE.",
+        secret=True,
+        shown="$XDG_DATA_HOME/sloguard/sloguard.db",
+    )
+    url_file: Path | None = _set(None, "File that holds the URL, for one with a password.", "path")
+    locks: Path | None = _set(
+        None,
+        "Directory of the locks that keep two runs off one target.",
+        "path",
+        shown="$XDG_DATA_HOME/sloguard/locks",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How a run goes about its work."""
+
+    end_early: bool = _set(True, "Whether 'after' may end once recovery has held.", "flag")
+    tick: float = _set(2.0, "How often the live picture is announced.", "duration", above=0)
+    metrics_patience: float = _set(
+        75.0, "How long a Prometheus that is away at the end is waited for.", "duration", least=0
+    )
+    stop_grace: float = _set(
+        5.0,
+        "How long a stopped activity may take to end before the undo begins.",
+        "duration",
+        least=0,
+    )
+    undo_attempts: int = _set(3, "An undo is tried at least this often.", "whole", least=1)
+    undo_patience: float = _set(
+        60.0, "An undo is tried for at least this long.", "duration", least=0
+    )
+    undo_timeout: float = _set(30.0, "Longest time of one attempt to undo.", "duration", above=0)
+    rollback_attempts: int = _set(3, "A declared rollback is tried this often.", "whole", least=1)
+    rollback_timeout: float = _set(
+        300.0, "Longest time of one attempt of a declared rollback.", "duration", above=0
+    )
+    control_timeout: float = _set(
+        60.0, "Longest time of the controls at one place.", "duration", above=0
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartSettings:
+    """How charts look, and where a run's are written."""
+
+    directory: Path | None = _set(
+        None, "Directory of every run's charts; none are written without.", "path"
+    )
+    format: str = _set("svg", "Format of the charts.", "choice", choices=("svg", "png", "pdf"))
+    theme: str = _set("light", "Colours of the charts.", "choice", choices=("light", "dark"))
+    scale: float = _set(
+        1.0, "Size of everything in a PNG; 2 for sharp screens.", "number", above=0, most=8
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All groups. ``origins``: where each setting that is no default came from, by its name."""
+
+    prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    runs: RunSettings = field(default_factory=RunSettings)
+    charts: ChartSettings = field(default_factory=ChartSettings)
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+GROUPS: Mapping[str, type[Any]] = {
+    "prometheus": PrometheusSettings,
+    "store": StoreSettings,
+    "runs": RunSettings,
+    "charts": ChartSettings,
+}
