@@ -216,6 +216,11 @@ class Runs(Protocol):
         """Every run that has started and not ended, oldest first."""
         ...
 
+    def not_restored(self) -> Sequence[UnfinishedRun]:
+        """Every run that has ended with something still injected, oldest first."""
+        ...
+
     def close(self, run: str, outcome: str, reason: str, faults: Sequence[FaultRecord]) -> None:
-        """Mark a dead run as ended, with what became of its faults."""
+        """Mark a dead run as ended, with what became of its faults. Where it had ended not-restored,
+        this replaces its outcome."""
         ...

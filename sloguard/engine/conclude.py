@@ -1,0 +1,127 @@
+"""The end of a run: collect the evidence, judge, say it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sloguard.core.document import document
+from sloguard.core.events import (
+    EvidenceCollected,
+    Judged,
+    RunEnded,
+    SurroundingsCollected,
+    Waiting,
+)
+from sloguard.core.judge import judge_slo
+from sloguard.core.model import Outcome, PhaseName
+from sloguard.core.outcome import RunFacts, conclude
+from sloguard.engine.activities import journal_run
+from sloguard.engine.evidence import Collected, collecting
+from sloguard.engine.loop import Work
+from sloguard.engine.session import Session
+
+
+def settling(session: Session) -> Work[None]:
+    """Wait until Prometheus can have the last point. Asking to stop ends the wait."""
+    if session.queries is None or session.end is None or not session.experiment.slos:
+        return
+    if session.stop is not None and session.stop.kind == "asked":
+        return
+    until = session.end + session.queries.delay(session.experiment.slos, session.options)
+    left = until - session.now()
+    if left > 0:
+        yield Waiting(session.now(), "the last samples", until)
+        yield from session.pause(left, stoppable=False)
+
+
+def collecting_all(session: Session, early: Collected | None) -> Work[None]:
+    """The evidence over the whole timeline, told and judged. A Prometheus that is away is waited for."""
+    metrics, queries, timeline = session.ports.metrics, session.queries, session.timeline()
+    experiment, options = session.experiment, session.options
+    if metrics is None or queries is None or timeline is None or not experiment.slos:
+        return
+    collected = early
+    if collected is None:
+        asked = len(session.control.reasons)
+        # Somebody who has asked the run to stop does not want to wait for a Prometheus to come back.
+        patience = 0.0 if asked else options.metrics_patience
+        collected = yield from collecting(
+            session.loop,
+            experiment.slos,
+            queries,
+            timeline,
+            metrics,
+            options,
+            patience=patience,
+            removed=session.removed,
+            give_up=lambda: len(session.control.reasons) > asked,
+        )
+    for note in collected.notes:
+        session.notes.append(note)
+    for evidence in collected.evidence:
+        yield EvidenceCollected(session.now(), evidence)
+    yield SurroundingsCollected(session.now(), collected.surroundings)
+    session.slos = tuple(
+        judge_slo(e, timeline, collected.surroundings, experiment.phases.after)
+        for e in collected.evidence
+    )
+
+
+def ending(session: Session, not_started: str = "") -> Work[None]:
+    """The last two events of every run, and whatever was still to be told before them."""
+    yield from session.drain()
+    facts = _facts(session, not_started)
+    conclusion, made = conclude(facts), session.masker.data(document(facts))
+    reason = session.masker.text(conclusion.reason)
+    yield Judged(session.now(), conclusion.outcome, made)
+    timeline = facts.timeline
+    yield RunEnded(session.now(), session.run, conclusion.outcome, reason, made, timeline)
+
+
+def _facts(session: Session, not_started: str) -> RunFacts:
+    facts = RunFacts(
+        experiment=session.experiment.title,
+        run=session.run,
+        probes=tuple(session.probes),
+        activities=tuple(session.records),
+        faults=tuple(session.faults.values()),
+        notes=tuple(session.notes),
+    )
+    if not_started:
+        return replace(facts, not_started=not_started, slos=session.gate)
+    facts = replace(facts, timeline=session.timeline(), slos=session.slos)
+    stop = session.stop
+    if stop is None:
+        return facts
+    if stop.kind == "blind":
+        return replace(facts, inconclusive=(stop.reason,))
+    return replace(facts, aborted=stop.reason)
+
+
+def journal(session: Session, not_started: str = "") -> dict[str, Any]:
+    """The run as the Chaos Toolkit hands it to the controls after an experiment."""
+    facts = _facts(session, not_started)
+    outcome = conclude(facts).outcome
+    status = "completed"
+    if not_started:
+        status = "failed"
+    elif session.stop is not None:
+        status = "interrupted"
+    steady = {
+        str(phase): [journal_run(p.record) for p in session.probes if p.phase is phase]
+        for phase in (PhaseName.BEFORE, PhaseName.AFTER)
+    }
+
+    def of(section: str) -> list[dict[str, Any]]:
+        return [journal_run(r) for r in session.records if r.section == section]
+
+    return {
+        "experiment": dict(session.experiment.declared),
+        "status": status,
+        "deviated": outcome is Outcome.DEVIATED,
+        "steady_states": {**steady, "during": []},
+        "run": of("method"),
+        "rollbacks": of("rollbacks"),
+        "sloguard": {"run": session.run, "outcome": str(outcome)},
+    }

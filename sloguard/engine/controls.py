@@ -1,0 +1,201 @@
+"""Chaos Toolkit's python controls: hooks before and after the experiment, hypothesis, method, rollbacks
+and each activity.
+
+A control is a module with functions of agreed names. It gets ``context``, its own arguments, and what
+else its signature asks for. What a control raises is noted and ends nothing, but for the Chaos
+Toolkit's ``InterruptExecution``, known by its name, which ends the run.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from sloguard.core.model import Activity
+from sloguard.engine.loop import Work
+from sloguard.engine.session import Session, Stopped
+from sloguard.spec import substitute
+
+log = logging.getLogger(__name__)
+
+Level = Literal["experiment", "hypothesis", "method", "rollback", "activity"]
+Scope = Literal["before", "after"]
+Declared = Mapping[str, Any]
+
+
+class Controls:
+    """The controls of one run. Hooks run one after another, beside the loop, within a deadline."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        # One copy for all hooks, as they may leave notes for each other in it, and not in the experiment.
+        self._document: dict[str, Any] = copy.deepcopy(dict(session.experiment.declared))
+        self._top = list(session.experiment.controls)
+
+    def configure(self) -> Work[None]:
+        """Call every control's ``configure_control``, once per name."""
+        controls = self._all()
+        if controls:
+            yield from self._run(
+                "configuring the controls",
+                lambda: self._configure(controls),
+                stoppable=True,
+            )
+
+    def cleanup(self) -> Work[None]:
+        """Call every control's ``cleanup_control``, once per name."""
+        controls = self._all()
+        if controls:
+            yield from self._run(
+                "cleaning up the controls",
+                lambda: self._clean(controls),
+                stoppable=False,
+            )
+
+    def apply(
+        self,
+        level: Level,
+        scope: Scope,
+        *,
+        activity: Activity | None = None,
+        state: Any = None,
+        stoppable: bool = True,
+    ) -> Work[None]:
+        """Call the hooks of one place. Raises Stopped where one interrupts a run that can be stopped."""
+        controls = [c for c in self._at(level, activity) if c.get("scope") in (None, scope)]
+        if not controls:
+            return
+        context = self._context(level, activity)
+        name = f"{scope}_{level}_control"
+        yield from self._run(
+            f"the {scope}-{level} controls",
+            lambda: self._apply(controls, name, context, state),
+            stoppable=stoppable,
+        )
+
+    # Which.
+
+    def _at(self, level: Level, activity: Activity | None) -> list[Declared]:
+        """The automatic ones of the experiment, then the place's own; a name is never doubled."""
+        if level == "experiment":
+            return list(self._top)
+        automatic = [c for c in self._top if c.get("automatic", True)]
+        if level in ("method", "rollback"):
+            return automatic
+        declared = list(activity.controls) if activity else self._of_hypothesis()
+        own = [found for c in declared if (found := self._followed(c)) is not None]
+        names = {c.get("name") for c in own}
+        return [c for c in automatic if c.get("name") not in names] + own
+
+    def _followed(self, control: Declared) -> Declared | None:
+        if "ref" not in control:
+            return control
+        return next((c for c in self._top if c.get("name") == control["ref"]), None)
+
+    def _of_hypothesis(self) -> list[Declared]:
+        hypothesis = self._session.experiment.declared.get("steady-state-hypothesis") or {}
+        return list(hypothesis.get("controls") or [])
+
+    def _all(self) -> list[Declared]:
+        experiment = self._session.experiment
+        activities = (*experiment.probes, *experiment.method, *experiment.rollbacks)
+        found = [*self._top, *self._of_hypothesis(), *(c for a in activities for c in a.controls)]
+        named = {c["name"]: c for c in reversed(found) if "provider" in c and c.get("name")}
+        return list(reversed(named.values()))
+
+    def _context(self, level: Level, activity: Activity | None) -> dict[str, Any]:
+        if activity is not None:
+            return copy.deepcopy(dict(activity.declared))
+        if level == "hypothesis":
+            found: dict[str, Any] = self._document.get("steady-state-hypothesis") or {}
+            return found
+        return self._document
+
+    # How. Everything below runs beside the loop.
+
+    def _run(self, what: str, work: Any, *, stoppable: bool) -> Work[None]:
+        session = self._session
+        task = session.loop.submit(work, what)
+        timeout = session.options.control_timeout
+        if not (yield from session.until(task.done, timeout, stoppable=stoppable)):
+            session.say("warning", f"{what} took longer than {timeout:g}s and were left behind")
+            return
+        try:
+            task.result()
+        except Exception as error:
+            if not _interrupts(error):
+                raise
+            reason = f"a control interrupted the run: {error}"
+            if not stoppable:
+                session.say("warning", f"{reason}; too late, the run is being undone")
+                return
+            session.ask(reason)
+            raise Stopped(reason) from error
+
+    def _apply(
+        self, controls: Sequence[Declared], name: str, context: dict[str, Any], state: Any
+    ) -> None:
+        for control in controls:
+            self._guarded(
+                control,
+                name,
+                lambda function, control=control: function(
+                    context=context, **self._arguments(function, control, state=state)
+                ),
+            )
+
+    def _configure(self, controls: Sequence[Declared]) -> None:
+        for control in controls:
+            self._guarded(
+                control,
+                "configure_control",
+                lambda function, control=control: function(**self._arguments(function, control)),
+            )
+
+    def _clean(self, controls: Sequence[Declared]) -> None:
+        for control in controls:
+            self._guarded(control, "cleanup_control", lambda function: function())
+
+    def _guarded(self, control: Declared, name: str, call: Any) -> None:
+        """Call a hook if the control has it; note what it raises."""
+        provider = control.get("provider") or {}
+        if provider.get("type") != "python":
+            return
+        try:
+            function = getattr(importlib.import_module(str(provider["module"])), name, None)
+            if function is not None:
+                call(function)
+        except BaseException as error:  # a control's code may do anything, SystemExit included
+            if _interrupts(error) and name != "cleanup_control":
+                raise
+            log.warning("control %s: %s failed", control.get("name"), name, exc_info=True)
+            self._session.say(
+                "warning",
+                f"control {control.get('name')}: {name} failed: {type(error).__name__}: {error}",
+            )
+
+    def _arguments(self, function: Any, control: Declared, **more: Any) -> dict[str, Any]:
+        """The control's own arguments, and of the run what the hook's signature names."""
+        experiment = self._session.experiment
+        given = copy.deepcopy(dict(control["provider"].get("arguments") or {}))
+        arguments = dict(substitute(given, experiment.configuration, experiment.secrets))
+        offered = {
+            "secrets": experiment.secrets,
+            "configuration": experiment.configuration,
+            "experiment": self._document,
+            "extensions": self._document.get("extensions"),
+            "settings": {},
+            "event_registry": None,
+            **more,
+        }
+        names = inspect.signature(function).parameters
+        arguments.update({k: v for k, v in offered.items() if k in names})
+        return arguments
+
+
+def _interrupts(error: BaseException) -> bool:
+    return any(kind.__name__ == "InterruptExecution" for kind in type(error).__mro__)

@@ -1,0 +1,221 @@
+"""Samples for the judge: one range query per query over the whole timeline, on the pinned grid."""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sloguard.core.model import Slo, Timeline
+from sloguard.core.series import Matrix, SloEvidence, Surroundings
+from sloguard.core.windows import Grid, pinned_grid
+from sloguard.engine.loop import Loop, Work
+from sloguard.engine.options import Options
+from sloguard.engine.ports_bundle import Task
+from sloguard.engine.queries import Asked, Queries
+from sloguard.ports import (
+    AnswerTooLarge,
+    BadQuery,
+    Metrics,
+    MetricsError,
+    MetricsRefused,
+    MetricsUnreachable,
+)
+
+#: Between two attempts while a Prometheus that is away is waited for, seconds.
+_AGAIN = 2.0
+#: Waiting does not mend these.
+_FINAL = (BadQuery, MetricsRefused, AnswerTooLarge)
+
+_Key = tuple[str, str]
+_UP: _Key = ("", "up")
+
+
+@dataclass(slots=True)
+class _Job:
+    """One query of one SLO, and when it may be sent."""
+
+    key: _Key
+    query: str
+    grid: Grid
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """All evidence of one timeline."""
+
+    evidence: tuple[SloEvidence, ...]
+    surroundings: Surroundings
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """Sends jobs, a few at a time; one that finds Prometheus away is sent again until ``deadline``."""
+
+    loop: Loop
+    metrics: Metrics
+    jobs: deque[_Job]
+    limit: int
+    deadline: float
+    give_up: Callable[[], bool]
+    answers: dict[_Key, Matrix] = field(default_factory=dict)
+    errors: dict[_Key, str] = field(default_factory=dict)
+    _under_way: list[tuple[_Job, Task[Matrix]]] = field(default_factory=list)
+
+    def all(self) -> Work[None]:
+        while self.jobs or self._under_way:
+            if self.give_up():
+                for job in (*self.jobs, *(j for j, _ in self._under_way)):
+                    self.errors[job.key] = "not asked to the end: the run was asked to stop"
+                return
+            self._send()
+            yield from self.loop.until(self._anything, _AGAIN)
+            for job, task in [pair for pair in self._under_way if pair[1].done()]:
+                self._under_way.remove((job, task))
+                self._take(job, task)
+
+    def _anything(self) -> bool:
+        return self.give_up() or any(task.done() for _, task in self._under_way)
+
+    def _send(self) -> None:
+        now = self.loop.now()
+        for job in [j for j in self.jobs if j.not_before <= now]:
+            if len(self._under_way) >= self.limit:
+                return
+            self.jobs.remove(job)
+            work = functools.partial(self.metrics.range, job.query, job.grid)
+            task = self.loop.submit(work, "query")
+            self._under_way.append((job, task))
+
+    def _take(self, job: _Job, task: Task[Matrix]) -> None:
+        try:
+            self.answers[job.key] = task.result()
+            self.errors.pop(job.key, None)
+        except MetricsError as error:
+            self.errors[job.key] = str(error)
+            again = self.loop.now() + _AGAIN
+            patient = again <= self.deadline
+            if patient and not isinstance(error, _FINAL):
+                job.not_before = again
+                self.jobs.append(job)
+            if isinstance(error, MetricsUnreachable):
+                self._away(str(error), again if patient else None)
+
+    def _away(self, error: str, again: float | None) -> None:
+        """The others would find the same: they wait too, or share the error instead of the deadline."""
+        if again is not None:
+            for job in self.jobs:
+                job.not_before = max(job.not_before, again)
+            return
+        self.errors.update((job.key, error) for job in self.jobs)
+        self.jobs.clear()
+
+
+def collecting(
+    loop: Loop,
+    slos: Sequence[Slo],
+    queries: Queries,
+    timeline: Timeline,
+    metrics: Metrics,
+    options: Options,
+    *,
+    patience: float = 0.0,
+    removed: Mapping[str, frozenset[str]] | None = None,
+    give_up: Callable[[], bool] = lambda: False,
+    window: float | None = None,
+) -> Work[Collected]:
+    """Everything the judge needs of a timeline. Never raises for what Prometheus does.
+
+    A query that fails ends as its SLO's ``error``. ``patience``: how long a Prometheus that is away is
+    waited for, seconds. ``window``: the length that tells references, where it is not the timeline's.
+    """
+    grids = {slo.name: pinned_grid(timeline, queries.step(slo, options)) for slo in slos}
+    jobs = deque(
+        _Job((slo.name, role), query, grids[slo.name])
+        for slo in slos
+        for role, query in slo.queries.items()
+    )
+    if slos:
+        jobs.append(_up_job(slos, queries, timeline, options))
+    fetch = _Fetch(loop, metrics, jobs, options.concurrency, loop.now() + patience, give_up)
+    yield from fetch.all()
+    length = timeline.end - timeline.fault if window is None else window
+    evidence = tuple(
+        _evidence(slo, grids[slo.name], fetch, queries, length, timeline.fault) for slo in slos
+    )
+    notes = tuple(f"the query for 'up' failed: {e}" for k, e in fetch.errors.items() if k == _UP)
+    return Collected(evidence, _surroundings(fetch.answers.get(_UP), timeline, removed), notes)
+
+
+def unasked(
+    slos: Sequence[Slo], timeline: Timeline, options: Options, error: str
+) -> tuple[SloEvidence, ...]:
+    """Evidence of a Prometheus that could not be asked at all: empty, with the error."""
+    queries = Queries(slos={slo.name: Asked() for slo in slos})
+    made = []
+    for slo in slos:
+        grid = pinned_grid(timeline, queries.step(slo, options))
+        answers = {role: Matrix.empty(grid) for role in slo.queries}
+        made.append(SloEvidence(slo, grid, answers, None, error=error))
+    return tuple(made)
+
+
+def _evidence(
+    slo: Slo, grid: Grid, fetch: _Fetch, queries: Queries, window: float, fault: float
+) -> SloEvidence:
+    asked = queries.slos[slo.name]
+    found = queries.lookback(slo, window=window, fault=fault)
+    answers = {
+        role: fetch.answers.get((slo.name, role), Matrix.empty(grid)) for role in slo.queries
+    }
+    errors = [
+        f"{role}: {fetch.errors[slo.name, role]}"
+        for role in slo.queries
+        if (slo.name, role) in fetch.errors
+    ]
+    notes = dict.fromkeys(note for answer in answers.values() for note in answer.notes)
+    return SloEvidence(
+        slo=slo,
+        grid=grid,
+        answers=answers,
+        lookback=found.seconds,
+        lookback_problem=found.problem,
+        scrape_interval=asked.scrape_interval,
+        same_metric=asked.same_metric,
+        error="; ".join(errors),
+        notes=tuple(notes),
+    )
+
+
+def _up_job(slos: Sequence[Slo], queries: Queries, timeline: Timeline, options: Options) -> _Job:
+    """Whether Prometheus itself was there, at the finest resolution that any SLO asks for.
+
+    The shortest of the scrape intervals: with a longer window a Prometheus that was away would look
+    as if it had been there.
+    """
+    shortest = min(queries.slos[slo.name].scrape_interval or options.fallback_step for slo in slos)
+    step = min(queries.step(slo, options) for slo in slos)
+    window = max(round(shortest * 2000), 1000)
+    return _Job(_UP, f"count(count_over_time(up[{window}ms]))", pinned_grid(timeline, step))
+
+
+def _surroundings(
+    up: Matrix | None, timeline: Timeline, removed: Mapping[str, frozenset[str]] | None
+) -> Surroundings:
+    names = dict(removed or {})
+    if up is None:
+        return Surroundings(removed=names)
+    there = np.asarray(up.present.any(axis=0))
+    times = up.grid.times
+    in_before = there & (times < timeline.fault)
+    if not in_before.any():
+        return Surroundings(removed=names)
+    # What lies before the first sample is a Prometheus that had not started, not one that was away.
+    since = int(np.argmax(there))
+    away = times[since:][~there[since:]]
+    return Surroundings(away=away, away_step=up.grid.step, removed=names)

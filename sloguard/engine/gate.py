@@ -1,0 +1,187 @@
+"""The hypothesis gate: probes and SLOs have to be met before anything is injected."""
+
+from __future__ import annotations
+
+import functools
+import threading
+
+import numpy as np
+
+from sloguard.core.events import EvidenceCollected, PhaseStarted, Waiting
+from sloguard.core.judge import judge_slo
+from sloguard.core.model import (
+    Activity,
+    ActivityRecord,
+    ActivityStatus,
+    Json,
+    PhaseName,
+    Timeline,
+    Verdict,
+)
+from sloguard.core.outcome import ProbeResult
+from sloguard.core.results import SloResult
+from sloguard.core.series import LabelSet, Matrix
+from sloguard.core.text import format_duration
+from sloguard.core.windows import pinned_grid
+from sloguard.engine.activities import Activities, journal_run
+from sloguard.engine.controls import Controls
+from sloguard.engine.evidence import collecting
+from sloguard.engine.loop import Work
+from sloguard.engine.queries import SHORTEST_STEP
+from sloguard.engine.session import NotStarted, Session
+from sloguard.host.marks import ACTIVITY, RUN
+from sloguard.ports import MetricsError
+from sloguard.providers.tolerance import Tolerated, within
+from sloguard.spec import substitute
+
+
+def gate(session: Session, activities: Activities, controls: Controls) -> Work[None]:
+    """Raises NotStarted with everything that is not met, or cannot be told."""
+    experiment = session.experiment
+    session.start = round(session.now() - experiment.phases.before, 3)
+    yield PhaseStarted(session.now(), PhaseName.BEFORE)
+    if experiment.slos and experiment.phases.before > 0:
+        yield from _slos(session)
+    probes = yield from hypothesis(session, activities, controls, PhaseName.BEFORE)
+    against = [s.reason for s in session.gate if s.verdict.rank > Verdict.MET.rank]
+    against += [f"{p.name}: {p.reason}" for p in probes if p.verdict is not Verdict.MET]
+    if against:
+        # Kept with the run, as it is what the refusal stands on.
+        for result in session.gate:
+            yield EvidenceCollected(session.now(), result.evidence)
+        raise NotStarted("the steady state was not met before the fault: " + "; ".join(against))
+
+
+def _slos(session: Session) -> Work[None]:
+    """Judge history; where Prometheus does not reach back far enough, wait for what is missing."""
+    before = session.experiment.phases.before
+    missing = yield from _missing(session)
+    if missing > 0:
+        # A breach that history already shows is not worth the wait.
+        yield from _judge(session)
+        if not any(s.verdict is Verdict.DEVIATED for s in session.gate):
+            until = session.now() + missing
+            have = format_duration(max(before - missing, 0))
+            reason = f"Prometheus has {have} of the {format_duration(before)} before the fault"
+            yield Waiting(session.now(), reason, until)
+            yield from session.pause(missing)
+            session.start = round(session.now() - before, 3)
+    yield from _judge(session)
+
+
+def _judge(session: Session) -> Work[None]:
+    experiment, metrics, queries = session.experiment, session.ports.metrics, session.queries
+    if metrics is None or queries is None or session.start is None:
+        raise NotStarted("the SLOs cannot be judged without a Prometheus")
+    now = session.now()
+    timeline = Timeline(session.start, now, now, now)
+    collected = yield from collecting(
+        session.loop,
+        experiment.slos,
+        queries,
+        timeline,
+        metrics,
+        session.options,
+        give_up=lambda: session.stop is not None,
+        window=experiment.phases.during + experiment.phases.after,
+    )
+    session.check()
+    session.gate = tuple(
+        judge_slo(e, timeline, collected.surroundings, experiment.phases.after)
+        for e in collected.evidence
+    )
+
+
+def _missing(session: Session) -> Work[float]:
+    """How much of ``before`` Prometheus cannot have: it has not scraped anything for that long.
+
+    Told by the history of ``up``; where that never existed, there is nothing to tell it by, and
+    what the SLOs' own series lack is left to the judge.
+    """
+    metrics, before = session.ports.metrics, session.experiment.phases.before
+    if metrics is None:
+        return 0.0
+    now = session.now()
+    step = max(SHORTEST_STEP, before / 1000)
+    grid = pinned_grid(Timeline(now - before, now, now, now), step)
+    try:
+        answer: Matrix = yield from session.attempt(
+            lambda: metrics.range("count(up)", grid), "history"
+        )
+    except MetricsError:
+        return 0.0
+    there = answer.present.any(axis=0)
+    if not there.any():
+        return 0.0
+    lacking = float(grid.times[int(np.argmax(there))] - grid.first)
+    # One missing point may be no more than the resolution of this look.
+    return lacking if lacking > step else 0.0
+
+
+def baselines(results: tuple[SloResult, ...]) -> dict[str, dict[LabelSet, float]]:
+    """Of the SLOs whose objectives name it: the baseline of each series."""
+    return {
+        result.name: {s.labels: s.baseline for s in result.series if s.baseline is not None}
+        for result in results
+        if any(result.evidence.slo.rule(p).objective.names_baseline for p in PhaseName)
+    }
+
+
+def hypothesis(
+    session: Session, activities: Activities, controls: Controls, phase: PhaseName
+) -> Work[list[ProbeResult]]:
+    """Every probe of the hypothesis, held against its tolerance; one that fails ends none of the others."""
+    results: list[ProbeResult] = []
+    if not session.experiment.probes:
+        return results
+    yield from controls.apply("hypothesis", "before")
+    for activity in session.experiment.probes:
+        held: list[Tolerated] = []
+
+        def hold(output: Json, activity: Activity = activity, held: list[Tolerated] = held) -> bool:
+            held.append(_within(session, activity, output))
+            return held[-1].ok
+
+        record = yield from activities.carry_out(
+            activity, "hypothesis", phase=phase, hold=hold if activity.has_tolerance else None
+        )
+        result = _result(session, record, phase, held)
+        results.append(result)
+        session.probes.append(result)
+    met = all(r.verdict is Verdict.MET for r in results)
+    state = {"steady_state_met": met, "probes": [journal_run(r.record) for r in results]}
+    yield from controls.apply("hypothesis", "after", state=state)
+    return results
+
+
+def _result(
+    session: Session, record: ActivityRecord, phase: PhaseName, held: list[Tolerated]
+) -> ProbeResult:
+    """Out of tolerance, refused or timed out: deviated; any other error: inconclusive."""
+    name = record.activity.name
+    if record.status is not ActivityStatus.SUCCEEDED:
+        verdict = Verdict.DEVIATED if record.unreachable else Verdict.INCONCLUSIVE
+        return ProbeResult(name, phase, verdict, record.error or str(record.status), record)
+    if not held:
+        reason = "it has no tolerance to be held against"
+        return ProbeResult(name, phase, Verdict.INCONCLUSIVE, reason, record)
+    verdict = Verdict.MET if held[0].ok else Verdict.DEVIATED
+    return ProbeResult(name, phase, verdict, session.masker.text(held[0].reason), record)
+
+
+def _within(session: Session, activity: Activity, output: Json) -> Tolerated:
+    """Blocking: a tolerance may be a probe itself."""
+    experiment = session.experiment
+    tolerance = substitute(activity.tolerance, experiment.configuration, experiment.secrets)
+    call = functools.partial(
+        session.ports.call,
+        stop=threading.Event(),
+        environment={RUN: session.run, ACTIVITY: activity.key},
+    )
+    return within(
+        tolerance,
+        output,
+        configuration=experiment.configuration,
+        secrets=experiment.secrets,
+        call=call,
+    )

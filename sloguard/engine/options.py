@@ -1,0 +1,41 @@
+"""What a caller can choose about a run. Durations are seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run, a judgement or a recovery goes about its work.
+
+    ``run``: the run's id, made up if empty. ``step``: the flag's, before an SLO's own. ``fallback_step``:
+    the scrape interval where Prometheus cannot tell it. ``seed`` of random choices, made up if None.
+    ``variables``: what ``--var`` gave, kept so that recovery can read the file again.
+    """
+
+    run: str = ""
+    step: float | None = None
+    fallback_step: float = 15.0
+    seed: int | None = None
+    variables: Mapping[str, object] = field(default_factory=dict)
+    #: ``after`` may end early once recovery has held.
+    end_early: bool = True
+    #: How often the live picture is announced.
+    tick: float = 2.0
+    #: Queries under way at once.
+    concurrency: int = 4
+    #: How long a Prometheus that is away when the evidence is collected is waited for.
+    metrics_patience: float = 75.0
+    #: How long a stopped activity may take to end before the undo goes on without it.
+    stop_grace: float = 5.0
+    #: An undo is tried at least this often, and for at least this long, with growing pauses.
+    undo_attempts: int = 3
+    undo_patience: float = 60.0
+    undo_timeout: float = 30.0
+    #: A declared rollback is tried this often; one attempt may take this long.
+    rollback_attempts: int = 3
+    rollback_timeout: float = 300.0
+    #: How long the hooks of the controls at one place may take.
+    control_timeout: float = 60.0

@@ -1,0 +1,79 @@
+"""Judging a window after the fact: nothing is run, only Prometheus is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sloguard.core.judge import judge_slo
+from sloguard.core.model import Experiment, Timeline
+from sloguard.core.outcome import RunFacts
+from sloguard.core.series import Surroundings
+from sloguard.engine.evidence import Collected, collecting, unasked
+from sloguard.engine.loop import Loop
+from sloguard.engine.options import Options
+from sloguard.engine.ports_bundle import Executor, Threads
+from sloguard.engine.queries import look_up
+from sloguard.ports import Clock, Metrics, MetricsError
+
+
+def collect(
+    experiment: Experiment,
+    timeline: Timeline,
+    metrics: Metrics,
+    clock: Clock,
+    options: Options | None = None,
+    *,
+    removed: Mapping[str, frozenset[str]] | None = None,
+    executor: Executor | None = None,
+) -> Collected:
+    """The evidence of every SLO of an experiment over a timeline. Blocking.
+
+    A query that fails is in its SLO's evidence as ``error``, at once: a window of the past does not
+    wait for a Prometheus to come back. ``removed``: names of objects that the fault took away, by label.
+    """
+    options = options or Options()
+    loop = Loop(clock, executor or Threads())
+    try:
+        queries = look_up(experiment.slos, (), metrics)
+    except MetricsError as error:
+        evidence = unasked(experiment.slos, timeline, options, str(error))
+        return Collected(evidence, Surroundings(removed=dict(removed or {})))
+    return loop.complete(
+        collecting(loop, experiment.slos, queries, timeline, metrics, options, removed=removed)
+    )
+
+
+def judge_window(
+    experiment: Experiment,
+    timeline: Timeline,
+    metrics: Metrics,
+    clock: Clock,
+    options: Options | None = None,
+    *,
+    removed: Mapping[str, frozenset[str]] | None = None,
+    executor: Executor | None = None,
+) -> RunFacts:
+    """What ``sloguard judge`` says of a window; ``core.document.document`` makes the answer of it.
+
+    An error of Prometheus is never a breach: its SLO is inconclusive, with the error.
+    """
+    collected = collect(
+        experiment, timeline, metrics, clock, options, removed=removed, executor=executor
+    )
+    return judge_collected(experiment, timeline, collected)
+
+
+def judge_collected(
+    experiment: Experiment, timeline: Timeline, collected: Collected, run: str = ""
+) -> RunFacts:
+    """Judge evidence that is at hand: just collected, or kept with a run."""
+    return RunFacts(
+        experiment=experiment.title,
+        run=run,
+        timeline=timeline,
+        slos=tuple(
+            judge_slo(e, timeline, collected.surroundings, experiment.phases.after)
+            for e in collected.evidence
+        ),
+        notes=collected.notes,
+    )
