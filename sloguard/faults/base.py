@@ -6,11 +6,16 @@ A fault is a plan function under a decorator::
     def stop(pattern: str | None = None, *, context: Context) -> Plan: ...
 
 The engine calls ``stop.fault`` in the three steps, with the ledger in between. Called plainly, as any
-Chaos Toolkit driver's function is, it plans and injects at once and returns what the injections gave.
+Chaos Toolkit driver's function is, it plans and injects at once and returns what the injections gave;
+there is no ledger then, and nobody undoes it later.
+
+The docstring is what ``sloguard discover`` shows: a summary, and a line ``name: text`` an argument.
 """
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import functools
 import importlib
 import inspect
@@ -18,7 +23,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, cast, runtime_checkable
 
 from sloguard.core.model import Json
 
@@ -35,6 +40,7 @@ class Context:
 
     ``stop`` is set when the fault has to end early. ``save`` makes a new undo record durable before it
     returns; ``note`` says something to the people watching. ``random`` is seeded from ``seed``.
+    ``allow_url`` says why a URL may not be called, or None where it may.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -42,6 +48,7 @@ class Context:
     note: Callable[[str], None] = lambda _message: None
     seed: int = 0
     run: str = ""
+    allow_url: Callable[[str], str | None] = lambda _url: None
     random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +59,9 @@ class Context:
 class Injection:
     """One thing that will be done to one target.
 
-    ``record``: JSON; all that ``undo`` needs, in any later process, plus what ``inject`` needs.
+    ``record``: JSON; all that ``undo`` needs, in any later process, plus what ``inject`` needs. It is
+    kept as it is, so it holds no secrets: what ``inject`` needs of these is in ``private``, which is
+    never written and which ``undo`` does without.
     ``lock``: what no two runs may touch at once. ``removes``: names this takes out of the world, by label.
     ``by_hand``: the command or step with which a person undoes it.
     """
@@ -62,6 +71,7 @@ class Injection:
     lock: str = ""
     by_hand: str = ""
     removes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    private: Record = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +100,22 @@ class Fault:
 
     def plan(self, arguments: Mapping[str, Any], context: Context) -> Plan:
         """Look, touch nothing. Raises FaultError for arguments that do not fit."""
+        signature = inspect.signature(self.planner)
         try:
-            inspect.signature(self.planner).bind(**arguments, context=context)
+            signature.bind(**arguments, context=context)
         except TypeError as error:
+            known = [name for name in signature.parameters if name != "context"]
+            unknown = [name for name in arguments if name not in known]
+            near = difflib.get_close_matches(unknown[0], known, n=1) if unknown else []
+            hint = f"; did you mean '{near[0]}'?" if near else ""
             raise FaultError(
-                f"{self.name}: {error}; see 'sloguard discover {self.name}'"
+                f"{self.name}: {error}{hint}; see 'sloguard discover {self.name}'"
             ) from error
         return self.planner(**arguments, context=context)
 
     def inject(self, injection: Injection, context: Context) -> Json:
         """Do it. ``context.stop`` ends it early."""
-        return self.injector(injection.record, context)
+        return self.injector({**injection.record, **injection.private}, context)
 
     def undo(self, record: Record, context: Context) -> str:
         """Bring back what was; safe to call again, and before the injection happened."""
@@ -123,33 +138,66 @@ def fault(name: str, *, inject: Injector, undo: Undoer) -> Callable[[Planner], F
     def decorate(planner: Planner) -> FaultFunction:
         made = Fault(name, planner, inject, undo)
         _registry[name] = made
-        return FaultFunction(made)
+
+        # Other runners look for a function, and at its signature, and pass arguments by name.
+        @functools.wraps(planner)
+        def called(*args: Any, **arguments: Any) -> list[Json]:
+            bound = signature.bind_partial(*args).arguments
+            return _at_once(made, {**bound, **arguments})
+
+        whole = inspect.signature(planner, eval_str=True)
+        kept = [p for p in whole.parameters.values() if p.name != "context"]
+        signature = whole.replace(parameters=kept, return_annotation=list[Json])
+        attributes = cast(Any, called)
+        attributes.fault = made
+        attributes.__signature__ = signature
+        return cast(FaultFunction, called)
 
     return decorate
 
 
-class FaultFunction:
-    """A fault as a plain function, for those who call it without an engine."""
+@runtime_checkable
+class FaultFunction(Protocol):
+    """A fault as a plain function, for those who call it without an engine; a real function, too."""
 
-    def __init__(self, made: Fault) -> None:
-        self.fault = made
-        functools.update_wrapper(self, made.planner)
-        # Other runners pass arguments by name after looking at the signature.
-        signature = inspect.signature(made.planner)
-        kept = [p for p in signature.parameters.values() if p.name != "context"]
-        self.__signature__ = signature.replace(parameters=kept, return_annotation=Any)
+    fault: Fault
 
-    def __call__(self, **arguments: Any) -> list[Json]:
-        context = Context()
-        plan = self.fault.plan(arguments, context)
-        return [self.fault.inject(injection, context) for injection in plan.injections]
+    def __call__(self, *args: Any, **arguments: Any) -> list[Json]: ...
+
+
+def _at_once(made: Fault, arguments: Mapping[str, Any]) -> list[Json]:
+    """Plan and inject; if an injection fails half-way, what was injected is undone first."""
+    context = Context()
+    records: list[Record] = []
+    outputs: list[Json] = []
+    try:
+        for injection in made.plan(arguments, context).injections:
+            records.append(injection.record)
+            context.save = functools.partial(records.__setitem__, len(records) - 1)
+            outputs.append(made.inject(injection, context))
+    except BaseException:
+        for record in reversed(records):
+            # The first error is the one to tell.
+            with contextlib.suppress(FaultError):
+                made.undo(record, Context())
+        raise
+    return outputs
 
 
 def find_fault(name: str) -> Fault:
-    """The fault of this name (``processes.stop``); raises FaultError with the families there are."""
+    """The fault of this name (``processes.stop``); raises FaultError with the nearest names."""
     family = name.split(".", 1)[0]
     if name not in _registry and family in FAMILIES:
         importlib.import_module(FAMILIES[family])
-    if name not in _registry:
-        raise FaultError(f"no fault named '{name}'; families: {', '.join(sorted(FAMILIES))}")
-    return _registry[name]
+    if name in _registry:
+        return _registry[name]
+    near = difflib.get_close_matches(name, sorted(_registry), n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"families: {', '.join(sorted(FAMILIES))}"
+    raise FaultError(f"no fault named '{name}'; {hint}")
+
+
+def all_faults() -> list[Fault]:
+    """Every fault of every family, by name."""
+    for module in FAMILIES.values():
+        importlib.import_module(module)
+    return [_registry[name] for name in sorted(_registry)]
