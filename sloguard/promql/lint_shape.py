@@ -133,11 +133,14 @@ def _ratios(slo: Slo | Guard, role: str, read: Inspection) -> Iterator[Finding]:
             continue
         if "scalar" in (node.left.type, node.right.type) or _has_fallback(node.left):
             continue
+        lower = any(
+            isinstance(m, Comparison) and m.op in (">", ">=") for m in slo.objective.members
+        )
+        if isinstance(slo, Guard) and not lower:
+            # A guard with an upper bound trips on values; that there is none while all is well is fine.
+            continue
         why = _may_be_empty(node.left, node.right)
         if why:
-            lower = any(
-                isinstance(m, Comparison) and m.op in (">", ">=") for m in slo.objective.members
-            )
             top = "good" if lower else "bad"
             yield Finding(
                 "promql/ratio-not-a-pair",

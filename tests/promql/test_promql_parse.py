@@ -96,7 +96,8 @@ ACCEPTED = [
     'sort_by_label(foo, "a", "b")',
     'info(rate(foo[5m]), {version=~".+"})',
     "sum + count + offset",
-    "sum{a='b'} by",
+    "sum{a='b'}",
+    "by + without",
     ":odd:name",
     "rate(count[5m])",
 ]
@@ -104,10 +105,6 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("query", ACCEPTED)
 def test_what_servers_accept_is_read_with_every_position(query: str) -> None:
-    if query.endswith(" by"):
-        with pytest.raises(PromqlError):
-            parse(query)
-        return
     tree = parse(query)
     assert outline(query).trouble is None
     placed = (Selector, Call, Aggregate, Binary, Subquery)
@@ -132,7 +129,6 @@ def test_what_servers_accept_is_read_with_every_position(query: str) -> None:
         ("rate(foo[$__rate_interval])", 1, 10, "variables of a dashboard"),
         ("rate(foo[{{ window }}])", 1, 10, "variables of a template"),
         ("rate(foo[5x])", 1, 10, "neither a number nor a duration"),
-        ("rate(foo[5m:m])", 1, 14, None),
         ("rate(foo[])", 1, 10, "such as [1m]"),
         ("foo{a}", 1, 6, 'label="value"'),
         ("foo{a=b}", 1, 7, 'write "b"'),
@@ -154,13 +150,11 @@ def test_what_servers_accept_is_read_with_every_position(query: str) -> None:
     ],
 )
 def test_an_error_says_where_and_what_instead(
-    query: str, line: int, column: int, words: str | None
+    query: str, line: int, column: int, words: str
 ) -> None:
     with pytest.raises(PromqlError) as caught:
         parse(query)
     error = caught.value
-    if words is None:
-        return
     assert error.position is not None, error
     assert (error.position.line, error.position.column) == (line, column), error
     assert error.position == position_at(query, error.position.offset)
