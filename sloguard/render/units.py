@@ -103,7 +103,9 @@ class AxisUnit:
         text = f"{number:,.{decimals}f}"
         if "." in text and decimals == 6:
             text = text.rstrip("0").rstrip(".")
-        return ("0" if float(text.replace(",", "")) == 0 else text) + self.suffix
+        if float(text.replace(",", "")) == 0:
+            return "0%" if self.suffix == "%" else "0"
+        return text + self.suffix
 
 
 def _decimals(step: float) -> int:

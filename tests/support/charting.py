@@ -93,14 +93,16 @@ def situation(
     marks = marks or timeline()
     grid = pinned_grid(marks, step)
     if declared.is_pair:
-        totals = totals or {key: [None if v is None else 100.0 for v in row] for key, row in series.items()}
-        bad = {
-            key: [None if v is None else v * 100.0 for v in row] for key, row in series.items()
+        totals = totals or {
+            key: [None if v is None else 100.0 for v in row] for key, row in series.items()
         }
+        bad = {key: [None if v is None else v * 100.0 for v in row] for key, row in series.items()}
         answers = {"bad": matrix(grid, bad), "total": matrix(grid, totals)}
     else:
         answers = {"query": matrix(grid, series)}
-    evidence = SloEvidence(declared, grid, answers, lookback, scrape_interval=step, notes=tuple(notes))
+    evidence = SloEvidence(
+        declared, grid, answers, lookback, scrape_interval=step, notes=tuple(notes)
+    )
     result = judge_slo(evidence, marks, surroundings)
     return Situation(evidence, result, marks, {**keywords, "surroundings": surroundings})
 

@@ -30,6 +30,7 @@ _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sloguard",
     "pdf.fonttype": 42,
+    "text.hinting": "no_hinting",
     "text.usetex": False,
     "text.parse_math": False,
     "path.simplify": True,

@@ -38,6 +38,11 @@ class _Scene:
     margin: Floats
     excused: Bools
 
+    def baseline(self, row: int) -> float | None:
+        """Of one series; None where there is none, or where no objective asks for it."""
+        found = float(self.baselines[row])
+        return None if np.isnan(found) else found
+
 
 def model_of(
     evidence: SloEvidence,
@@ -112,9 +117,9 @@ def _scene(
     points = points_of(values, shared, removed, no_data=slo.no_data, idle=slo.idle)
     judged = {each.labels: each for each in (result.series if result else ())}
     results = tuple(judged.get(labels) for labels in values.labels)
-    baselines = np.array(
-        [np.nan if r is None or r.baseline is None else r.baseline for r in results], dtype=float
-    )
+    asked = any(slo.rule(phase).objective.names_baseline for phase in PhaseName)
+    known = [r.baseline if r is not None and asked else None for r in results]
+    baselines = np.array([np.nan if b is None else b for b in known], dtype=float)
     breach = points.breach.copy()
     margin = np.full(values.values.shape, np.inf)
     for phase in PhaseName:
@@ -144,18 +149,22 @@ def _values(evidence: SloEvidence) -> Values:
 def _worst_first(scene: _Scene) -> list[int]:
     """By verdict, then by time in breach, then by how close they came; labels settle the rest."""
     rows = range(len(scene.values.labels))
-    seconds = (scene.breach & ~scene.excused).sum(axis=1)
+    held = scene.breach & ~scene.excused
+    before = scene.shared.spans[PhaseName.BEFORE]
+    at_rest = held[:, before].sum(axis=1)
+    under_fault = held.sum(axis=1) - at_rest
     closest = scene.margin.min(axis=1, initial=np.inf)
     seen = anywhere(scene.values.has_value)
 
-    def weight(row: int) -> tuple[bool, int, int, float, object]:
+    def weight(row: int) -> tuple[bool, int, int, int, float, object]:
         result = scene.results[row]
         rank = result.verdict.rank if result else 0
         # A series without a value has nothing to show: it comes last among its equals in verdict.
         return (
             not seen[row] and rank < Verdict.DEVIATED.rank,
             -rank,
-            -int(seconds[row]),
+            -int(under_fault[row]),
+            -int(at_rest[row]),
             float(closest[row]),
             scene.values.labels[row],
         )
@@ -168,7 +177,6 @@ def _curve(scene: _Scene, row: int, name: str, telling: Sequence[str]) -> Curve:
     margin = scene.margin[row]
     at = int(margin.argmin()) if margin.size else 0
     has_worst = bool(margin.size) and bool(np.isfinite(margin[at]) or margin[at] == -np.inf)
-    baseline = float(scene.baselines[row])
     gap = scene.points.raw_gap[row] & ~scene.shared.blind
     return Curve(
         name=short_name(labels, telling),
@@ -180,7 +188,7 @@ def _curve(scene: _Scene, row: int, name: str, telling: Sequence[str]) -> Curve:
         verdict=result.verdict if result else Verdict.NOT_JUDGED,
         worst=float(scene.values.values[row][at]) if has_worst else None,
         worst_at=float(scene.shared.times[at]) if has_worst else None,
-        baseline=None if np.isnan(baseline) else baseline,
+        baseline=scene.baseline(row),
         note=_note(scene, row, gap),
     )
 
@@ -199,7 +207,7 @@ def _note(scene: _Scene, row: int, gap: Bools) -> str:
 def _phases(
     evidence: SloEvidence, timeline: Timeline, scene: _Scene, named: Sequence[int]
 ) -> tuple[PhaseView, ...]:
-    baselines = [None if np.isnan(scene.baselines[r]) else float(scene.baselines[r]) for r in named]
+    baselines = [scene.baseline(row) for row in named]
     marks = {
         PhaseName.BEFORE: (timeline.start, timeline.fault),
         PhaseName.DURING: (timeline.fault, timeline.restored),
@@ -243,8 +251,9 @@ def _facts(evidence: SloEvidence, series: int) -> tuple[str, ...]:
     facts = [
         f"{format_count(series)} series",
         f"step {format_duration(evidence.grid.step)}",
-        f"lookback {format_duration(lookback)}" if lookback is not None else "lookback unknown",
     ]
+    if lookback != 0:
+        facts.append(f"lookback {format_duration(lookback)}" if lookback else "lookback unknown")
     if evidence.notes:
         facts.append(f"Prometheus: {evidence.notes[0]}")
     return tuple(facts)

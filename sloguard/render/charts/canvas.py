@@ -136,7 +136,7 @@ class Canvas:
             self._add(drawn, part)
 
     def polygons(
-        self, each: Sequence[Floats], fill: str, alpha: float, *, part: Part | None = None
+        self, each: Sequence[Floats], fill: str, *, alpha: float = 1.0, part: Part | None = None
     ) -> None:
         """Filled areas (points x 2)."""
         from matplotlib.collections import PolyCollection
@@ -184,18 +184,17 @@ class Canvas:
         part: Part | None = None,
     ) -> None:
         """A clean text (see Lettering), centred vertically on ``middle`` by the height of its capitals."""
-        from matplotlib.text import Text
+        from sloguard.render.charts.words import Words
 
         if text:
-            drawn = Text(
+            drawn = Words(
                 x,
                 middle + 0.36 * size,
                 text,
+                self.lettering.width(text, size, face),
                 color=colour,
                 fontproperties=properties(face, size),
                 horizontalalignment=anchor,
-                verticalalignment="baseline",
-                parse_math=False,
             )
             self._add(drawn, part)
 

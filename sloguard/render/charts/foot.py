@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from sloguard.core.text import format_duration
 from sloguard.render.charts.canvas import Canvas, Part
 from sloguard.render.charts.frame import fits_its_phase
@@ -28,14 +30,16 @@ class Entry:
     text: str
 
 
-def entries_of(model: ChartModel) -> list[Entry]:
+def entries_of(model: ChartModel, width: float, lettering: Lettering) -> list[Entry]:
     """Only what the picture shows needs a word."""
     levels = [level for phase in model.phases for level in phase.levels]
     made = [Entry("bound", "objective")] if levels else []
     made += [
         Entry("none", f"{phase.name}: {phase.objective}")
         for phase in model.phases
-        if phase.objective and phase.end > phase.start and not fits_its_phase(model, phase)
+        if phase.objective
+        and phase.end > phase.start
+        and not fits_its_phase(model, phase, width, lettering)
     ]
     if any(curve.baseline is not None for curve in model.curves):
         made.append(Entry("baseline", "baseline"))
@@ -43,6 +47,8 @@ def entries_of(model: ChartModel) -> list[Entry]:
         made.append(Entry("breach", "in breach"))
         if model.deviation.worst is not None:
             made.append(Entry("worst", "worst"))
+    if any(bool(np.isinf(curve.values).any()) for curve in model.curves):
+        made.append(Entry("beyond", "infinite"))
     if model.excused:
         made.append(Entry("excused", model.excused.text))
     if any(curve.gap.any() for curve in model.curves):

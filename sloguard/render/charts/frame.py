@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sloguard.core.model import PhaseName
+import numpy as np
+
 from sloguard.core.text import format_duration, format_time
 from sloguard.render.charts.canvas import Canvas, Part, segments
 from sloguard.render.charts.geometry import spread
 from sloguard.render.charts.layout import PAD, SMALL, TEXT, TINY, TITLE, Layout
+from sloguard.render.charts.lettering import Lettering
 from sloguard.render.charts.model import ChartModel, PhaseView
 from sloguard.render.charts.style import SIGNS, Style
-from sloguard.render.charts.timeaxis import offset_ticks, utc_ticks, window_text
+from sloguard.render.charts.timeaxis import mark_text, offset_ticks, utc_ticks, window_text
 
 
 def paint_head(canvas: Canvas, model: ChartModel, layout: Layout, style: Style) -> None:
@@ -73,15 +75,11 @@ def _paint_phase_names(
     centres = spread([(a + b) / 2 for a, b in spans], widths, layout.left, layout.right, gap=12.0)
     if centres is None:
         return
-    for phase, text, centre, (a, b), width in zip(
-        phases, texts, centres, spans, widths, strict=True
-    ):
+    for text, centre, (a, b), width in zip(texts, centres, spans, widths, strict=True):
         canvas.text(centre, middle, text, SMALL, style.ink, anchor="center")
         if width > b - a:
             # The name does not stand on its phase: show where that is.
             canvas.line([a, b], [layout.head + 20] * 2, style.ink, 3.0)
-        elif phase.name is not PhaseName.BEFORE:
-            pass
 
 
 def _phase_texts(canvas: Canvas, phase: PhaseView) -> list[str]:
@@ -95,11 +93,12 @@ def _phase_texts(canvas: Canvas, phase: PhaseView) -> list[str]:
     return [canvas.lettering.clean(t) for t in (*made, short, f"{sign} {phase.name}")]
 
 
-def fits_its_phase(model: ChartModel, phase: PhaseView) -> bool:
-    """Whether the strip has room for the objective (estimated; the legend tells it otherwise)."""
+def fits_its_phase(model: ChartModel, phase: PhaseView, width: float, lettering: Lettering) -> bool:
+    """Whether the strip will have room for the objective; estimated, before the layout is known."""
     whole = max(model.timeline.end - model.timeline.start, 1e-9)
-    letters = len(phase.objective) + len(phase.name) + 12
-    return (phase.end - phase.start) / whole * 1000 > letters * 6.6
+    text = f"✓ {phase.name} {format_duration(phase.end - phase.start)}: {phase.objective}"
+    room = (phase.end - phase.start) / whole * 0.76 * width - 10
+    return lettering.width(lettering.clean(text), SMALL) <= room
 
 
 def paint_axes(canvas: Canvas, model: ChartModel, layout: Layout, style: Style) -> None:
@@ -149,10 +148,14 @@ def paint_marks(canvas: Canvas, model: ChartModel, layout: Layout, style: Style)
     if recovery and not recovery.never:
         marks.append(("recovered", recovery.end, "◆"))
     letters, dashes = canvas.lettering, {"fault": None, "restored": (6.0, 3.0)}
-    texts = [f"{sign} {name} {format_time(round(at))}" for name, at, sign in marks]
+    texts = [f"{sign} {name} {mark_text(at, model.timeline)}" for name, at, sign in marks]
     widths = [letters.width(text, SMALL, "bold") for text in texts]
     xs = [layout.x(at) for _, at, _ in marks]
-    centres = spread(xs, widths, layout.left, layout.right, gap=10.0) or xs
+    centres = spread(xs, widths, layout.left, layout.right, gap=10.0)
+    if centres is None:
+        texts = [f"{sign} {name}" for name, _, sign in marks]
+        widths = [letters.width(text, SMALL, "bold") for text in texts]
+        centres = spread(xs, widths, layout.left, layout.width - 4, gap=6.0) or xs
     for (name, at, _), text, x, centre, width in zip(
         marks, texts, xs, centres, widths, strict=True
     ):
@@ -174,15 +177,16 @@ def _paint_deviation(canvas: Canvas, model: ChartModel, layout: Layout, style: S
     if deviation is None or row is None:
         return
     middle = row + 9
-    part = Part("breach", deviation.text)
-    x0, x1 = layout.right, layout.left
-    for run in deviation.runs:
-        a, b = layout.x(run.start), layout.x(run.end)
-        b = max(b, a + 2)
-        canvas.rect(a, middle - 3, b - a, 6, style.breach, part=part)
-        x0, x1 = min(x0, a), max(x1, b)
-    if deviation.runs:
-        _beside(canvas, deviation.text, x0, x1, middle, layout, style)
+    spans = [(layout.x(run.start), layout.x(run.end)) for run in deviation.runs]
+    bars = [(a, max(b, a + 2)) for a, b in spans]
+    boxes = [
+        np.array([[a, middle - 3], [b, middle - 3], [b, middle + 3], [a, middle + 3]])
+        for a, b in bars
+    ]
+    canvas.polygons(boxes, style.breach, part=Part("breach", deviation.text))
+    whose = model.curves[deviation.curve].name if len(model.curves) > 1 else ""
+    texts = _texts(canvas, whose, deviation.text, deviation.brief)
+    _beside(canvas, texts, bars, middle, layout, style)
 
 
 def _paint_recovery(canvas: Canvas, model: ChartModel, layout: Layout, style: Style) -> None:
@@ -201,21 +205,55 @@ def _paint_recovery(canvas: Canvas, model: ChartModel, layout: Layout, style: St
             [at, at], [row + 2, row + 16], style.bound, 2.0, part=Part("deadline", "recover_within")
         )
         until = max(until, at)
-    _beside(canvas, recovery.text, x0, until, middle, layout, style)
+    texts = _texts(canvas, recovery.whose, recovery.text, recovery.brief)
+    _beside(canvas, texts, [(x0, until)], middle, layout, style)
+
+
+def _texts(canvas: Canvas, whose: str, text: str, brief: str) -> list[str]:
+    """What to say, from everything to the least."""
+    letters = canvas.lettering
+    name = f"{letters.fit(whose, 0.14 * canvas.width, SMALL)}: " if whose else ""
+    long, short = letters.clean(text), letters.clean(brief)
+    return [name + long, name + short, short]
 
 
 def _beside(
-    canvas: Canvas, text: str, x0: float, x1: float, middle: float, layout: Layout, style: Style
+    canvas: Canvas,
+    texts: Sequence[str],
+    spans: Sequence[tuple[float, float]],
+    middle: float,
+    layout: Layout,
+    style: Style,
 ) -> None:
-    """A text to the right of a span, else to its left, else over it."""
-    letters = canvas.lettering
-    text = letters.fit(text, layout.right - layout.left - 8, SMALL)
-    width = letters.width(text, SMALL)
-    if x1 + 8 + width <= layout.right:
-        x = x1 + 8
-    elif x0 - 8 - width >= layout.left:
-        x = x0 - 8 - width
-    else:
-        x = min(max((x0 + x1 - width) / 2, layout.left + 4), layout.right - width - 4)
+    """The first text that fits into its row without hiding a span; else the last, where it hides least."""
+    best: tuple[float, float, str, float] | None = None
+    for text in texts:
+        shown = canvas.lettering.shorten(text, layout.right - layout.left - 8, SMALL)
+        width = canvas.lettering.width(shown, SMALL)
+        x, hidden = _place(width, spans, layout)
+        if best is None or hidden < best[0] or (hidden > 0 and width < best[3]):
+            best = (hidden, x, shown, width)
+        if hidden == 0:
+            break
+    if best is None:
+        return
+    hidden, x, shown, width = best
+    if hidden > 0:
         canvas.rect(x - 4, middle - 7, width + 8, 14, style.background, alpha=0.88)
-    canvas.text(x, middle, text, SMALL, style.ink)
+    canvas.text(x, middle, shown, SMALL, style.ink)
+
+
+def _place(
+    width: float, spans: Sequence[tuple[float, float]], layout: Layout
+) -> tuple[float, float]:
+    """Where a text of this width hides the least of these spans, and how much it hides."""
+    low, high = layout.left + 4, max(layout.right - width - 4, layout.left + 4)
+    after, before = spans[-1][1] + 8, spans[0][0] - 8 - width
+    places = [after, before, *(b + 8 for _, b in spans), *(a - 8 - width for a, _ in spans)]
+    places = [p for p in places if low <= p <= high] or [min(max(after, low), high)]
+
+    def hidden(x: float) -> float:
+        return sum(max(0.0, min(b, x + width) - max(a, x)) for a, b in spans)
+
+    x = min(places, key=hidden)
+    return x, hidden(x)

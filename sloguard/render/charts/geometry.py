@@ -51,6 +51,25 @@ def clipped(line: Polyline, left: float, right: float) -> Polyline | None:
     )
 
 
+def from_points_beyond(
+    line: Polyline, bound: float, left: float, right: float, *, above: bool, last: bool
+) -> Polyline | None:
+    """The part of a line between two x; towards an edge only as far as a point there is beyond the bound.
+
+    A line that rises between the last point of one phase and the first of the next does not put the
+    former in breach. A point on the right edge belongs to the next stretch, unless this is the last.
+    """
+    x, y = line
+    inside = np.flatnonzero((x >= left - 1e-6) & (x < right + (1e-6 if last else -1e-6)))
+    if not inside.size:
+        return None
+    begin, end = inside[0], inside[-1]
+    beyond = y < bound if above else y > bound
+    return clipped(
+        line, left if beyond[begin] else float(x[begin]), right if beyond[end] else float(x[end])
+    )
+
+
 def fills(line: Polyline, bound: float, *, above: bool) -> list[Floats]:
     """Polygons (points x 2) between an unbroken line and a bound, where the line is beyond it."""
     x, y = line

@@ -85,13 +85,13 @@ def layout_of(
     width, height = (float(s) for s in size)
     reason = tuple(lettering.wrap(model.reason, width - 2 * PAD, TEXT, 3 if height >= 420 else 2))
     head = PAD + 28 + _LINE * len(reason) + 8
-    marks = head + 22
-    cursor = marks + _ROW
+    cursor = head + 22
     breach = cursor if model.deviation else None
     cursor += _ROW if breach is not None else 0
     recovery = cursor if model.recovery else None
     cursor += _ROW if recovery is not None else 0
-    top = cursor + 4
+    marks = cursor
+    top = marks + _ROW + 4
 
     below = height - 12
     queries = _upwards(below, 14.0, len(model.queries) if height >= 420 else 0)

@@ -68,9 +68,8 @@ def _advance(character: str, face: Face) -> float:
 
 
 @lru_cache(maxsize=8192)
-def _has_glyph(character: str) -> bool:
-    """In every face: a text does not change its letters with its weight."""
-    return all(_font(face).get_char_index(ord(character)) for face in _FILES)
+def _has_glyph(character: str, face: Face) -> bool:
+    return bool(_font(face).get_char_index(ord(character)))
 
 
 class Lettering:
@@ -85,24 +84,24 @@ class Lettering:
         self._keep = keep
         self._stand_in: dict[str, str] = {}
 
-    def clean(self, text: str) -> str:
-        """One line of characters that can be drawn."""
+    def clean(self, text: str, face: Face = "regular") -> str:
+        """One line of characters that can be drawn with this face."""
         if text.isascii() and text.isprintable():
             return text
-        return "".join(self._drawable(character) for character in text)
+        return "".join(self._drawable(character, face) for character in text)
 
     def restore(self, text: str) -> str:
         """The text with its own characters again."""
         table = {ord(sign): character for character, sign in self._stand_in.items()}
         return text.translate(table) if table else text
 
-    def _drawable(self, character: str) -> str:
+    def _drawable(self, character: str, face: Face) -> str:
         code = ord(character)
         category = unicodedata.category(character)
         if character not in _JOINERS and category in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
             # Includes the marks that reverse the direction of all that follows.
             return character.encode("unicode_escape", "backslashreplace").decode("ascii")
-        if character not in _JOINERS and code not in _STAND_INS and _has_glyph(character):
+        if character not in _JOINERS and code not in _STAND_INS and _has_glyph(character, face):
             return character
         if self._keep:
             return self._stood_in(character)
@@ -123,7 +122,10 @@ class Lettering:
 
     def fit(self, text: str, room: float, size: float, face: Face = "regular") -> str:
         """A clean text that is no wider than ``room``, shortened in its middle; '' if nothing fits."""
-        text = self.clean(text)
+        return self.shorten(self.clean(text, face), room, size, face)
+
+    def shorten(self, text: str, room: float, size: float, face: Face = "regular") -> str:
+        """The same of a text that is clean already (cleaning twice would garble stand-ins)."""
         if self.width(text, size, face) <= room:
             return text
         short, long = 0, len(text)
@@ -146,7 +148,7 @@ class Lettering:
             taken = 1
             while taken < len(words) and self.width(" ".join(words[: taken + 1]), size) <= room:
                 taken += 1
-            made.append(self.fit(" ".join(words[:taken]), room, size))
+            made.append(self.shorten(" ".join(words[:taken]), room, size))
             words = words[taken:]
         return made
 

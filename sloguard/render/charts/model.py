@@ -94,22 +94,28 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """The breaches of one curve: when, how long in all, and how bad."""
+    """The breaches of one curve: when, how long in all, and how bad. ``brief``: where room is short."""
 
     curve: int
     runs: tuple[Span, ...]
     text: str
+    brief: str
     worst: float | None = None
     worst_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """From ``start`` (restored) to ``end``; ``never``: to the end of the window, and still not back."""
+    """From ``start`` (restored) to ``end``; ``never``: to the end of the window, and still not back.
+
+    ``whose``: the series, where there are several.
+    """
 
     start: float
     end: float
     text: str
+    brief: str
+    whose: str = ""
     never: bool = False
     deadline: float | None = None
 

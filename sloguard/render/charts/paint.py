@@ -5,13 +5,16 @@ from __future__ import annotations
 from sloguard.core.text import format_time
 from sloguard.render.charts import DEFAULT_SIZE, FORMATS, THEMES, Format, Theme
 from sloguard.render.charts.backend import drawing, pdf_bytes, png_bytes, svg_bytes
+from sloguard.render.charts.bounds import paint_levels
 from sloguard.render.charts.canvas import Canvas
-from sloguard.render.charts.curves import paint_curves, paint_levels, paint_missing, paint_names
+from sloguard.render.charts.curves import paint_curves, paint_empty
 from sloguard.render.charts.foot import entries_of, paint_alerts, paint_foot, rows_of
 from sloguard.render.charts.frame import paint_axes, paint_head, paint_marks, paint_phases
+from sloguard.render.charts.gaps import paint_missing
 from sloguard.render.charts.layout import PAD, layout_of
 from sloguard.render.charts.lettering import Lettering
 from sloguard.render.charts.model import ChartError, ChartModel
+from sloguard.render.charts.names import paint_names
 from sloguard.render.charts.style import STYLES
 from sloguard.render.charts.svg import finished
 
@@ -49,7 +52,8 @@ def _painted(
 ) -> Canvas:
     style = STYLES[theme]
     canvas = Canvas(size[0], size[1], style.background, lettering)
-    rows = rows_of(entries_of(model), size[0] - 2 * PAD, lettering)
+    rows = rows_of(entries_of(model, size[0], lettering), size[0] - 2 * PAD, lettering)
+    rows = rows[: 4 if size[1] >= 420 else 2]
     layout = layout_of(model, size, lettering, max(len(rows), 1))
     paint_head(canvas, model, layout, style)
     paint_phases(canvas, model, layout, style)
@@ -58,6 +62,7 @@ def _painted(
     paint_curves(canvas, model, layout, style)
     paint_levels(canvas, model, layout, style)
     paint_marks(canvas, model, layout, style)
+    paint_empty(canvas, model, layout, style)
     paint_names(canvas, model, layout, style)
     paint_alerts(canvas, model, layout, style)
     paint_foot(canvas, model, layout, style, rows)
@@ -98,9 +103,10 @@ def description_of(model: ChartModel) -> str:
         span = f"{format_time(phase.start)} to {format_time(phase.end)}"
         sentences.append(f"{phase.name} {span}: {phase.verdict}{held}{allowed}")
     if model.deviation:
-        sentences.append(model.deviation.text)
+        sentences.append(f"{model.curves[model.deviation.curve].full}: {model.deviation.text}")
     if model.recovery:
-        sentences.append(model.recovery.text)
+        whose = f"{model.recovery.whose}: " if model.recovery.whose else ""
+        sentences.append(whose + model.recovery.text)
     named = ", ".join(curve.full for curve in model.curves)
     if named:
         more = f", and {len(model.rest):,} more" if len(model.rest) else ""

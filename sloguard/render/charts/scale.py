@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from sloguard.core.objective import Floats
+from sloguard.core.objective import TIME_UNITS, Floats
 from sloguard.render.units import axis_unit, nice_step
 
 #: Beyond this a number is drawn at the edge, like infinity; below its inverse, like 0.
@@ -60,7 +60,8 @@ def value_axis(
     positive = numbers[numbers > 0]
     if low >= 0 and positive.size and _spans_many_orders(positive, bounds, high, unit):
         return _logarithmic(low, high, positive, unit, ticks)
-    return _linear(low, high, numbers, unit, ticks)
+    only_bounds = not any(np.isfinite(v).any() for v in values)
+    return _linear(low, high, numbers, unit, ticks, only_bounds=only_bounds)
 
 
 def _finite(values: Sequence[Floats], bounds: Sequence[float]) -> Floats:
@@ -78,8 +79,10 @@ def _spans_many_orders(positive: Floats, bounds: Sequence[float], high: float, u
     return high / usual >= _MANY_ORDERS.get(unit, _MANY_ORDERS[""])
 
 
-def _linear(low: float, high: float, numbers: Floats, unit: str, ticks: int) -> ValueAxis:
-    if low >= 0 and low < 0.6 * high:
+def _linear(
+    low: float, high: float, numbers: Floats, unit: str, ticks: int, *, only_bounds: bool
+) -> ValueAxis:
+    if low >= 0 and (low < 0.6 * high or only_bounds):
         low = 0.0
     # Narrower than this, tick labels would have to tell too many digits apart.
     least = 1e-3 * max(abs(low), abs(high))
@@ -111,12 +114,17 @@ def _logarithmic(low: float, high: float, positive: Floats, unit: str, ticks: in
     every = max(1, math.ceil((top - bottom) / max(ticks, 1)))
     powers = range(bottom, math.floor(top + 1e-9) + 1, every)
     at = [base**power for power in powers]
-    labels = [axis_unit(unit, tick).write_one(tick) for tick in at]
+    labels = [_decade(tick, unit) for tick in at]
     edge = high * base ** (0.06 * max(top - bottom, 1.0))
     if low > 0:
         foot = min(base**bottom, smallest)
         return ValueAxis(foot, edge, "log", 0.0, tuple(zip(at, labels, strict=True)))
-    zero = axis_unit(unit, at[0]).write_one(0.0) if at else "0"
+    zero = "0%" if unit == "%" else "0"
     return ValueAxis(
         0.0, edge, "symlog", base**bottom, ((0.0, zero), *zip(at, labels, strict=True))
     )
+
+
+def _decade(tick: float, unit: str) -> str:
+    """Powers of ten of a second stay seconds: 10,000s, not 2.8h."""
+    return axis_unit(unit, min(tick, 1.0) if unit in TIME_UNITS else tick).write_one(tick)

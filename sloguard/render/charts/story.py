@@ -43,27 +43,34 @@ def deviation_of(
         return None
     curve, result = curves[index], results[index]
     seconds = {p.name: _seconds(curve, result, p, times, step) for p in phases}
-    breached = [p for p in phases if seconds[p.name] > 0] or [phases[-1]]
-    told = max(breached, key=lambda p: (p.verdict.rank, seconds[p.name]))
+    # Breaches in ``after`` are told by the recovery, unless there is nothing else to tell.
+    breached = [p for p in phases if seconds[p.name] > 0]
+    breached = [p for p in breached if p.name is not PhaseName.AFTER] or [phases[-1]]
+    told = max(breached, key=lambda p: (_rank(result, p), seconds[p.name]))
     worst, worst_at = _worst(curve, result, told)
-    text = _spoken(breached, seconds)
+    text = brief = _spoken(breached, seconds)
     if told.tolerated and told.name is not PhaseName.AFTER:
         text += f" ({told.tolerated})"
     if worst is not None and worst_at is not None:
         text += f", worst {format_value(worst, unit)} at {format_time(worst_at)}"
-    if len(curves) > 1:
-        text = f"{curve.name}: {text}"
+        brief += f", worst {format_value(worst, unit)}"
     runs = spans_of(curve.breach, times, step, phases[-1].end)
-    return Deviation(index, runs, text, worst, worst_at)
+    return Deviation(index, runs, text, brief, worst, worst_at)
+
+
+def _rank(result: SeriesResult | None, phase: PhaseView) -> int:
+    judged = result.phases.get(phase.name) if result else None
+    return judged.verdict.rank if judged else 0
 
 
 def _seconds(
     curve: Curve, result: SeriesResult | None, phase: PhaseView, times: Floats, step: float
 ) -> float:
     judged = result.phases.get(phase.name) if result else None
-    if judged is not None:
+    if judged is not None and phase.name is not PhaseName.AFTER:
         return judged.breach_seconds
-    inside = (times >= phase.start) & (times < phase.end)
+    # Of ``after`` only what is not excused, as the curve has it.
+    inside = (times >= phase.start) & (times <= phase.end)
     return float((curve.breach & inside).sum() * step)
 
 
@@ -99,13 +106,14 @@ def recovery_of(
     _, which, after = slowest
     within = slo.after.recover_within
     never = after.recovered_seconds is None
+    brief = _recovery_text(after, timeline)
     end = timeline.end if never else timeline.restored + (after.recovered_seconds or 0.0)
     return Recovery(
         start=timeline.restored,
         end=min(end, timeline.end),
-        text=_recovery_text(
-            after, within, timeline, names.get(which.labels, "") if len(series) > 1 else ""
-        ),
+        text=brief + _recovery_details(after, within),
+        brief=brief,
+        whose=names.get(which.labels, "") if len(series) > 1 else "",
         never=never,
         deadline=None if within is None else timeline.restored + within,
     )
@@ -119,20 +127,18 @@ def _lasted(after: PhaseResult, timeline: Timeline) -> float:
     return timeline.end - timeline.restored + 1.0 if never else 0.0
 
 
-def _recovery_text(after: PhaseResult, within: float | None, timeline: Timeline, name: str) -> str:
-    allowed = f"{format_duration(within)} allowed" if within is not None else ""
+def _recovery_text(after: PhaseResult, timeline: Timeline) -> str:
     if after.recovered_seconds is None:
-        text = f"not recovered in {format_duration(timeline.end - timeline.restored)}"
-        details = [allowed]
-    else:
-        text = f"recovered after {format_duration(after.recovered_seconds)}"
-        between = after.recovered_between_seconds
-        blurred = between is not None and between[0] < between[1]
-        details = [
-            f"between {format_duration(between[0])} and {format_duration(between[1])}"
-            if between is not None and blurred
-            else "",
-            allowed,
-        ]
-    told = ", ".join(d for d in details if d)
-    return (f"{name}: " if name else "") + text + (f" ({told})" if told else "")
+        return f"not recovered in {format_duration(timeline.end - timeline.restored)}"
+    return f"recovered after {format_duration(after.recovered_seconds)}"
+
+
+def _recovery_details(after: PhaseResult, within: float | None) -> str:
+    """What the lookback blurs, and what was allowed."""
+    between = after.recovered_between_seconds
+    told = []
+    if after.recovered_seconds is not None and between is not None and between[0] < between[1]:
+        told.append(f"between {format_duration(between[0])} and {format_duration(between[1])}")
+    if within is not None:
+        told.append(f"{format_duration(within)} allowed")
+    return f" ({', '.join(told)})" if told else ""

@@ -36,6 +36,12 @@ class Style:
         return self.series[index % len(self.series)], dash, 2.0 if index == 0 else 1.4
 
 
+def mixed(colour: str, with_colour: str, share: float) -> str:
+    """``share`` of one colour over another, as '#rrggbb'."""
+    pairs = ((int(colour[i : i + 2], 16), int(with_colour[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(a * share + b * (1 - share)):02x}" for a, b in pairs)
+
+
 SIGNS = {
     Verdict.MET: "✓",
     Verdict.DEVIATED: "✗",

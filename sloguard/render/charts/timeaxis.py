@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from sloguard.core.text import format_duration
+from sloguard.core.model import Timeline
+from sloguard.core.text import format_duration, format_time
 
 _DAY = 86400.0
 _STEPS = (
@@ -55,6 +56,14 @@ def _offset_label(seconds: float) -> str:
     if seconds == 0:
         return "0"
     return ("+" if seconds > 0 else "−") + format_duration(abs(seconds))
+
+
+def mark_text(at: float, timeline: Timeline) -> str:
+    """'14:00:00Z', with the date where the window has more than one."""
+    days = {int(t // _DAY) for t in (timeline.start, timeline.end)}
+    moment = datetime.fromtimestamp(round(at), UTC)
+    date = f"{moment:%b} {moment.day} " if len(days) > 1 else ""
+    return date + format_time(round(at))
 
 
 def window_text(start: float, end: float) -> str:
