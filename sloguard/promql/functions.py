@@ -29,6 +29,13 @@ RANGE_FUNCTIONS = SAMPLE_HUNGRY | _words(
     "ts_of_first_over_time ts_of_last_over_time ts_of_max_over_time ts_of_min_over_time"
 )
 
+ABSENT = _words("absent absent_over_time")
+
+#: Answer something else than the series they are given, which therefore say nothing of the answer's.
+OPAQUE = ABSENT | _words(
+    "vector scalar histogram_quantile histogram_quantiles histogram_fraction info"
+)
+
 _OTHERS = _words(
     "abs absent acos acosh asin asinh atan atanh ceil clamp clamp_max clamp_min cos cosh day_of_month "
     "day_of_week day_of_year days_in_month deg end exp floor histogram_avg histogram_count "

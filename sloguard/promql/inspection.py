@@ -7,10 +7,21 @@ from dataclasses import dataclass, field
 
 from sloguard.ports import Selection
 from sloguard.promql.errors import Position
-from sloguard.promql.functions import COUNTER_FUNCTIONS
+from sloguard.promql.functions import COUNTER_FUNCTIONS, RANKINGS
 from sloguard.promql.grouping import Grouping, result_grouping
 from sloguard.promql.parse import parse
-from sloguard.promql.tree import Aggregate, Call, Node, Selector, Subquery, Type, selectors, walk
+from sloguard.promql.tree import (
+    Aggregate,
+    Binary,
+    Call,
+    Node,
+    Selector,
+    Subquery,
+    Type,
+    outermost,
+    selectors,
+    walk,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +30,8 @@ class Inspection:
 
     ``selections``: every selector once, in the order of the text. ``metrics``: the names among them.
     ``type``: what the query answers; a range query takes vectors and scalars only. ``grouping``: which
-    labels the answer bears. ``rates_of_aggregates``: where a counter function stands over an aggregate.
+    labels the answer bears. ``filters``: what drops series of the answer, a comparison without bool,
+    ``and`` or ``unless``; ``rankings``: topk and its kin, likewise. ``rates_of_aggregates``: where a counter function stands over an aggregate.
     ``pins_to_ends``: it has ``@ start()`` or ``@ end()``.
     """
 
@@ -28,6 +40,8 @@ class Inspection:
     selections: tuple[Selection, ...]
     metrics: frozenset[str]
     grouping: Grouping
+    filters: tuple[str, ...]
+    rankings: tuple[str, ...]
     rates_of_aggregates: tuple[tuple[str, Position | None], ...]
     pins_to_ends: bool
     tree: Node = field(repr=False, compare=False)
@@ -38,12 +52,15 @@ def inspect(query: str) -> Inspection:
     """Read a query; raises PromqlError with what is wrong, where, and what to write instead."""
     tree = parse(query)
     found = [selection for s in selectors(tree) for selection in s.alternatives]
+    outer = list(outermost(tree))
     return Inspection(
         query=query,
         type=tree.type,
         selections=tuple(dict.fromkeys(found)),
         metrics=frozenset(s.metric for s in found if s.metric is not None),
         grouping=result_grouping(tree),
+        filters=tuple(n.op for n in outer if isinstance(n, Binary) and n.drops),
+        rankings=tuple(n.op for n in outer if isinstance(n, Aggregate) and n.op in RANKINGS),
         rates_of_aggregates=tuple(_rates_of_aggregates(tree)),
         pins_to_ends=any(
             n.at in ("start", "end") for n in walk(tree) if isinstance(n, Selector | Subquery)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sloguard.core.model import Guard, Slo
 from sloguard.core.objective import Comparison
 from sloguard.promql.findings import Finding, Severity
-from sloguard.promql.functions import RANKINGS
+from sloguard.promql.functions import ABSENT, RANKINGS
 from sloguard.promql.inspection import Inspection
 from sloguard.promql.surroundings import Surroundings
 from sloguard.promql.tree import (
@@ -18,6 +18,7 @@ from sloguard.promql.tree import (
     Node,
     Selector,
     Unary,
+    outermost,
     selectors,
     walk,
 )
@@ -28,9 +29,6 @@ KILLED_LABELS = frozenset(
     {"pod", "pod_name", "pod_ip", "kubernetes_pod_name", "exported_pod", "instance"}
     | {"exported_instance", "container_id"}
 )
-_ABSENT = frozenset({"absent", "absent_over_time"})
-#: Calls that answer something else than the series they are given.
-_OPAQUE = _ABSENT | {"vector", "scalar", "histogram_quantile", "histogram_fraction", "info"}
 _TROUBLED = re.compile(r"(error|fail|5xx|timeout|reject|denied|drop|abort|exception)", re.I)
 #: Buckets and quantiles are all there or none is.
 _ALWAYS_THERE = frozenset({"le", "quantile"})
@@ -49,30 +47,16 @@ def shape_findings(
             role,
             hint="take a function of it, such as rate(metric[1m])" if read.type == "matrix" else "",
         )
-    for node in _outermost(read.tree):
+    for node in outermost(read.tree):
         yield from _dropped(role, node)
     yield from _killed(role, read, around)
     if role == "query":
         yield from _ratios(slo, role, read)
 
 
-def _outermost(tree: Node) -> Iterator[Node]:
-    """The nodes whose series are those of the answer: nothing above them replaces or groups them."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if isinstance(node, Unary):
-            waiting.append(node.inner)
-        elif isinstance(node, Binary) and node.op not in ("or", "and", "unless"):
-            waiting.extend((node.right, node.left))
-        elif isinstance(node, Call) and node.function not in _OPAQUE:
-            waiting.extend(a for a in node.arguments if a.type == "vector")
-
-
 def _dropped(role: str, node: Node) -> Iterator[Finding]:
     absent = f"counts as 0 {role}" if role in ("bad", "good") else "is a gap, not a value"
-    if isinstance(node, Binary) and (node.filters or node.op in ("and", "unless")):
+    if isinstance(node, Binary) and (node.drops):
         by = f"'{node.op}'" if node.op in ("and", "unless") else f"'{node.op}' without bool"
         instead = "leave it out: the objective compares" if node.filters else "leave it out"
         yield Finding(
@@ -92,7 +76,7 @@ def _dropped(role: str, node: Node) -> Iterator[Finding]:
             node.position,
             "leave it out: every series is judged, and the worst one decides",
         )
-    if isinstance(node, Call) and node.function in _ABSENT:
+    if isinstance(node, Call) and node.function in ABSENT:
         yield Finding(
             "promql/absent",
             _WARNING,
@@ -128,7 +112,7 @@ def _killed(role: str, read: Inspection, around: Surroundings) -> Iterator[Findi
 
 
 def _ratios(slo: Slo | Guard, role: str, read: Inspection) -> Iterator[Finding]:
-    for node in _outermost(read.tree):
+    for node in outermost(read.tree):
         if not isinstance(node, Binary) or node.op != "/" or node.filled:
             continue
         if "scalar" in (node.left.type, node.right.type) or _has_fallback(node.left):
@@ -169,7 +153,7 @@ def _has_fallback(node: Node) -> bool:
 def _may_be_empty(top: Node, bottom: Node) -> str:
     """Why, in words; empty if nothing speaks for it."""
     for node in walk(top):
-        if isinstance(node, Binary) and (node.filters or node.op in ("and", "unless")):
+        if isinstance(node, Binary) and (node.drops):
             return f"is empty where '{node.op}' leaves nothing"
     below = selectors(bottom)
     for selector in selectors(top):

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from sloguard.ports import Selection
 from sloguard.promql.errors import Position
+from sloguard.promql.functions import OPAQUE
 
 Type = Literal["scalar", "vector", "matrix", "string"]
 #: ``@ start()``, ``@ end()``, or a time in seconds since the epoch.
@@ -174,6 +175,11 @@ class Binary:
         """Whether series are dropped for what they are compared with."""
         return self.op in COMPARISONS and not self.returns_bool and self.type == "vector"
 
+    @property
+    def drops(self) -> bool:
+        """Whether series of the left side may be missing in the answer, for whatever reason."""
+        return self.filters or self.op in ("and", "unless")
+
 
 Node: TypeAlias = Number | Text | Selector | Subquery | Aggregate | Call | Unary | Binary
 
@@ -194,6 +200,20 @@ def walk_with_parents(node: Node) -> Iterator[tuple[Node, tuple[Node, ...]]]:
         current, above = waiting.pop()
         yield current, above
         waiting.extend((child, (*above, current)) for child in reversed(current.children))
+
+
+def outermost(tree: Node) -> Iterator[Node]:
+    """The nodes whose series are those of the answer: nothing above them groups or replaces them."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, Unary):
+            waiting.append(node.inner)
+        elif isinstance(node, Binary) and node.op not in SET_OPERATORS:
+            waiting.extend((node.right, node.left))
+        elif isinstance(node, Call) and node.function not in OPAQUE:
+            waiting.extend(a for a in reversed(node.arguments) if a.type == "vector")
 
 
 def selectors(node: Node) -> list[Selector]:

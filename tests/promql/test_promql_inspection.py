@@ -53,6 +53,29 @@ def test_start_and_end_are_seen() -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "filters", "rankings"),
+    [
+        ("foo > 5", (">",), ()),
+        ("(foo == 5) * 2", ("==",), ()),
+        ("foo > bool 5", (), ()),
+        ("foo and bar", ("and",), ()),
+        ("(foo > 5) or vector(0)", (), ()),
+        ("sum(foo > 5)", (), ()),
+        ("1 > bool 2", (), ()),
+        ("topk(3, foo)", (), ("topk",)),
+        ("abs(bottomk(3, foo)) > 1", (">",), ("bottomk",)),
+        ("limitk(3, foo)", (), ("limitk",)),
+        ("max(topk(3, foo))", (), ()),
+    ],
+)
+def test_what_drops_series_of_the_answer(
+    query: str, filters: tuple[str, ...], rankings: tuple[str, ...]
+) -> None:
+    read = inspect(query)
+    assert (read.filters, read.rankings) == (filters, rankings)
+
+
+@pytest.mark.parametrize(
     ("query", "kind"),
     [
         ("foo", "vector"),

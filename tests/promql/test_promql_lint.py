@@ -10,6 +10,9 @@ import pytest
 from sloguard.ports import RecordingRule
 from sloguard.promql import lint as lint_module
 from sloguard.promql.findings import CODES, Finding, Severity
+from sloguard.promql.outline import outline
+from sloguard.promql.parse import MAX_LEVELS
+from tests.promql.test_promql_parse import KINDS, deep
 from tests.support.promql_slos import codes, findings, guard, pair, slo
 
 
@@ -490,6 +493,13 @@ def test_what_the_manual_shows_is_sound() -> None:
             observed=(0, 1),
         )
         assert found == []
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "open"])
+def test_the_deepest_query_that_is_read_is_checked_too(kind: str) -> None:
+    levels = max(n for n in range(1, MAX_LEVELS + 2) if outline(deep(kind, n)).levels <= MAX_LEVELS)
+    assert "syntax" not in codes(deep(kind, levels))
+    assert codes(deep(kind, levels + 1)) == ["syntax"]
 
 
 def test_every_code_is_in_the_table_and_used() -> None:
