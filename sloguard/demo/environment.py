@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -132,7 +134,8 @@ class Demo:
         }
         if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
             # Nothing of this is beyond a proxy.
-            made["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
+            spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+            made["no_proxy"] = made["NO_PROXY"] = ",".join(filter(None, [spared, "127.0.0.1"]))
         return made
 
     def query(self, promql: str) -> float | None:
@@ -140,7 +143,7 @@ class Demo:
         try:
             path = "/api/v1/query?" + urlencode({"query": promql})
             result = _get(self.addresses["prometheus"] + path)["data"]["result"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, HTTPException, ValueError, KeyError):
             return None
         return float(result[0]["value"][1]) if result else None
 
@@ -179,7 +182,6 @@ class Demo:
     def _launch(self, plan: tuple[Any, ...]) -> None:
         from sloguard.demo.servers import write_files
 
-        write_files(self._home, self._chosen)
         owner = identify(os.getpid())
         manifest = {
             "owner": owner.record() if owner else None,
@@ -189,8 +191,11 @@ class Demo:
             "programs": {p.name: {"command": p.command, "restart": p.restart} for p in plan},
         }
         (self._home / "manifest.json").write_text(json.dumps(manifest, indent=2))
-        exports = "".join(f"export {name}='{value}'\n" for name, value in self.environment.items())
-        (self._home / "env").write_text(exports)
+        write_files(self._home, self._chosen)
+        lines = [
+            f"export {name}={shlex.quote(value)}\n" for name, value in self.environment.items()
+        ]
+        (self._home / "env").write_text("".join(lines))
         with (self._home / "logs" / "supervisor.log").open("ab") as log:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "sloguard.demo.supervisor", str(self._home)],
@@ -220,7 +225,7 @@ class Demo:
         try:
             data = _get(self.addresses["prometheus"] + "/api/v1/alertmanagers")["data"]
             ready = _get(self.addresses["alertmanager"] + "/api/v2/status")
-        except (OSError, ValueError):
+        except (OSError, HTTPException, ValueError):
             return False
         return bool(data["activeAlertmanagers"]) and bool(ready)
 

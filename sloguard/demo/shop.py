@@ -152,6 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Shop
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    # Buffered, so that headers and body leave in one piece: an answer that has begun cannot be asked for
+    # again elsewhere, and a service killed between the halves would be an error that no retry can hide.
+    wbufsize = 1 << 16
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
