@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sloguard.core.masking import Masker
 from sloguard.core.model import Json
 
 
@@ -43,6 +44,25 @@ def jsonable(value: Any) -> Json:
 def dump(value: Any) -> str:
     """One line of JSON in ASCII, which no file encoding and no database refuses."""
     return json.dumps(jsonable(value), separators=(",", ":"), allow_nan=False)
+
+
+def masked(value: Any, masker: Masker) -> Json:
+    """JSON of anything, with the secrets taken out of its values.
+
+    Keys stay: they are the names of fields, by which it is read back, and a secret that happens to be
+    such a word may not make a record unreadable.
+    """
+    return _masked(jsonable(value), masker)
+
+
+def _masked(value: Json, masker: Masker) -> Json:
+    if isinstance(value, str):
+        return masker.text(value)
+    if isinstance(value, dict):
+        return {k: _masked(v, masker) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_masked(v, masker) for v in value]
+    return value
 
 
 def _key(key: Any) -> str:

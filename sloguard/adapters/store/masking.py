@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sloguard.core.jsonable import dump, jsonable
-from sloguard.core.masking import MASK, Masker
-from sloguard.core.model import Json
+from sloguard.core.masking import MASK
 
 
 def masked_secrets(declared: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,30 +20,6 @@ def masked_secrets(declared: Mapping[str, Any]) -> dict[str, Any]:
     elif secrets is not None:
         kept["secrets"] = MASK
     return kept
-
-
-def masked_json(value: Any, masker: Masker) -> Json:
-    """JSON of anything with the values masked.
-
-    Keys stay: they are the names of fields, by which all this is read back, and a secret that happens
-    to be such a word may not make a run unreadable.
-    """
-    return _values(jsonable(value), masker)
-
-
-def masked_text(value: Any, masker: Masker) -> str:
-    """``masked_json`` as one line."""
-    return dump(masked_json(value, masker))
-
-
-def _values(value: Json, masker: Masker) -> Json:
-    if isinstance(value, str):
-        return masker.text(value)
-    if isinstance(value, dict):
-        return {k: _values(v, masker) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_values(v, masker) for v in value]
-    return value
 
 
 def _masked(value: Any) -> Any:

@@ -14,7 +14,7 @@ from sloguard.adapters.store import summaries
 from sloguard.adapters.store.base import STUB_VERSION, StorePart, upsert
 from sloguard.adapters.store.database import Database
 from sloguard.adapters.store.errors import RunExists, StoreError
-from sloguard.adapters.store.masking import masked_json, masked_secrets, masked_text
+from sloguard.adapters.store.masking import masked_secrets
 from sloguard.adapters.store.samples import evidence_json, pack
 from sloguard.adapters.store.tables import (
     activities,
@@ -27,7 +27,7 @@ from sloguard.adapters.store.tables import (
     verdicts,
 )
 from sloguard.core import events as announced
-from sloguard.core.jsonable import dump
+from sloguard.core.jsonable import dump, masked
 from sloguard.core.masking import Masker
 from sloguard.core.model import ActivityRecord, FaultRecord, Outcome, PhaseName
 from sloguard.core.series import Matrix, Surroundings
@@ -92,7 +92,7 @@ class Recorder(StorePart):
             raise StoreError(f"run {self._run} is no longer in the store: somebody deleted it")
 
     def _json(self, value: Any) -> str:
-        return masked_text(value, self._masker)
+        return dump(masked(value, self._masker))
 
     def _started(self, connection: Connection, event: announced.RunStarted) -> None:
         experiment, text = event.experiment, self._masker.text
@@ -186,7 +186,7 @@ class Recorder(StorePart):
             connection.execute(insert(answers).values(evidence=key[0] if key else 0, **values))
 
     def _answer(self, matrix: Matrix) -> dict[str, Any]:
-        packed = pack(replace(matrix, labels=masked_json(matrix.labels, self._masker)))
+        packed = pack(replace(matrix, labels=masked(matrix.labels, self._masker)))
         return {
             "series": len(matrix.labels),
             "points": matrix.grid.count,
@@ -226,16 +226,16 @@ class Recorder(StorePart):
     def _verdict(
         self, connection: Connection, outcome: Outcome, document: Mapping[str, Any]
     ) -> None:
-        masked = masked_json(document, self._masker)
+        kept = masked(document, self._masker)
         self._update_run(
             connection,
             outcome=str(outcome),
-            reason=str(masked.get("reason") or ""),
-            score=masked.get("score"),
-            document=dump(masked),
+            reason=str(kept.get("reason") or ""),
+            score=kept.get("score"),
+            document=dump(kept),
         )
         connection.execute(delete(verdicts).where(verdicts.c.run == self._run))
-        rows = [{"run": self._run, **row} for row in summaries.of_document(masked)]
+        rows = [{"run": self._run, **row} for row in summaries.of_document(kept)]
         if rows:
             connection.execute(insert(verdicts), rows)
         self._document = document
