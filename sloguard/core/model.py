@@ -218,6 +218,8 @@ class Experiment:
     """One file, read and checked. ``configuration`` and ``secrets`` hold resolved values.
 
     ``declared`` is the whole document as written (after ``ref`` was followed, before substitution).
+    ``environment``: what variable files add to the environment of the run's processes. ``warnings``: what
+    reading found worth knowing, one line each.
     """
 
     title: str
@@ -231,6 +233,7 @@ class Experiment:
     method: tuple[Activity, ...] = ()
     rollbacks: tuple[Activity, ...] = ()
     controls: tuple[Mapping[str, Json], ...] = ()
+    hypothesis_controls: tuple[Mapping[str, Json], ...] = ()
     configuration: Mapping[str, Json] = field(default_factory=dict)
     secrets: Mapping[str, Json] = field(default_factory=dict)
     contributions: Mapping[str, Json] = field(default_factory=dict)
@@ -238,6 +241,8 @@ class Experiment:
     runtime: Mapping[str, Json] = field(default_factory=dict)
     source: str = ""
     declared: Mapping[str, Json] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class ActivityStatus(StrEnum):

@@ -71,10 +71,6 @@ class Scope:
             return self[lone[1]]
         return _PATTERN.sub(self._replace, text)
 
-    def unknown(self, text: str) -> list[str]:
-        """The ``${names}`` of a text that nothing here knows (the bare ``$name`` is too often a shell's)."""
-        return [name for name in braced_names(text) if name not in self]
-
     def _replace(self, match: re.Match[str]) -> str:
         if match["dollar"]:
             return "$"
@@ -87,3 +83,15 @@ def braced_names(text: str) -> Iterator[str]:
     for match in _PATTERN.finditer(text):
         if match["braced"]:
             yield match["braced"]
+
+
+def texts_variables(value: Any) -> Iterator[str]:
+    """The names written as ``${name}`` in a text, or in the texts of a list or mapping."""
+    if isinstance(value, str):
+        yield from braced_names(value)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from texts_variables(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts_variables(item)
