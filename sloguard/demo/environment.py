@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -129,7 +128,6 @@ class Demo:
             "DEMO_ALERTMANAGER_URL": at["alertmanager"],
             "DEMO_FRONT_URL": at["front"],
             "DEMO_ENVOY_ADMIN_URL": at["envoy_admin"],
-            "DEMO_CHECKOUT_PATTERN": f"sloguard.demo.shop checkout .*{re.escape(str(self._home))}$",
             "DEMO_CHECKOUT_PIDFILE": str(self._home / "checkout.pids"),
         }
         if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
