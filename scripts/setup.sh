@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Makes a clone ready to work on a fresh Debian or Ubuntu: scripts/setup.sh [demo|test|lint]...
 #
-#   always   .venv from requirements.lock, every package pinned and checked by its hash
-#   demo     and the servers of the demo: Prometheus, Alertmanager (Envoy comes with the lock)
-#   test     and what only tests need: those of the demo, a browser, tc
-#   lint     nothing more
+#   demo     .venv from requirements.lock, and the servers of the demo: Prometheus, Alertmanager (Envoy
+#            comes with the lock)
+#   test     .venv from requirements-dev.lock, the servers of the demo, a browser, tc
+#   lint     .venv from requirements-dev.lock, nothing more
+#
+# Every package is pinned and checked by its hash.
 #
 # Run it as often as you like: it says nothing and is done at once when all is there. System packages are
 # installed only if their program is missing, with root or sudo; without either it prints the command for
@@ -24,12 +26,12 @@ fail() {
 
 # --- what is asked for -----------------------------------------------------------------------------
 
-wants_demo='' wants_test=''
+wants_demo='' wants_test='' lock=requirements.lock
 for group in "$@"; do
   case $group in
     demo) wants_demo=yes ;;
-    test) wants_demo=yes wants_test=yes ;;
-    lint) ;;
+    test) wants_demo=yes wants_test=yes lock=requirements-dev.lock ;;
+    lint) lock=requirements-dev.lock ;;
     *)
       say "unknown group '$group'; one or more of: demo, test, lint"
       exit 2
@@ -125,12 +127,16 @@ install_packages() {
 
 # What .venv was made of; it holds as long as this does. A clone that was moved needs a new one.
 fingerprint() {
-  sha256sum requirements.lock pyproject.toml
+  sha256sum "$1" pyproject.toml
   pwd -P
 }
 
+# What tests and lint need holds all that the demo needs, in the same versions.
 is_current() {
-  [[ -x .venv/bin/python && -f $STAMP && -f requirements.lock && "$(<"$STAMP")" == "$(fingerprint)" ]]
+  local made
+  [[ -x .venv/bin/python && -f $STAMP ]] || return 1
+  made=$(<"$STAMP")
+  [[ $made == "$(fingerprint "$lock" 2>/dev/null)" || $made == "$(fingerprint requirements-dev.lock 2>/dev/null)" ]]
 }
 
 find_python() {
@@ -155,7 +161,7 @@ look_for_venv() {
 }
 
 make_venv() {
-  [[ -f requirements.lock ]] || fail "requirements.lock is missing; is this a whole clone?"
+  [[ -f $lock ]] || fail "$lock is missing; is this a whole clone?"
   if ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     local python
     python=$(find_python)
@@ -164,14 +170,14 @@ make_venv() {
     "$python" -m venv .venv || fail "python could not make .venv; its message is above"
   fi
   rm -f "$STAMP"
-  say "installing what requirements.lock pins into .venv"
+  say "installing what $lock pins into .venv"
   local pip=(.venv/bin/python -m pip --disable-pip-version-check --no-input -q install)
-  "${pip[@]}" --require-hashes -r requirements.lock >&2 9<&- || fail "pip could not install requirements.lock; its message is above"
+  "${pip[@]}" --require-hashes -r "$lock" >&2 9<&- || fail "pip could not install $lock; its message is above"
   # With the build tools pinned too, nothing unpinned is fetched to build this very project.
   local build=()
   if .venv/bin/python -c 'import hatchling, editables' 2>/dev/null; then build=(--no-build-isolation); fi
   "${pip[@]}" --no-deps "${build[@]}" -e . >&2 9<&- || fail "pip could not install the project; its message is above"
-  fingerprint >"$STAMP"
+  fingerprint "$lock" >"$STAMP"
 }
 
 # --- main ------------------------------------------------------------------------------------------

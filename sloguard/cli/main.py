@@ -14,7 +14,10 @@ from sloguard import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("sloguard.cli.run", "Run an experiment and judge it."),
     "judge": ("sloguard.cli.judge", "Judge any window after the fact, or a stored run again."),
-    "validate": ("sloguard.cli.validate", "Check experiments; with --prometheus, their queries too."),
+    "validate": (
+        "sloguard.cli.validate",
+        "Check experiments; with --prometheus, their queries too.",
+    ),
     "schema": ("sloguard.cli.schema", "Print the JSON Schema of experiments, for editors."),
     "init": ("sloguard.cli.init", "Write a first experiment from what Prometheus has."),
     "discover": ("sloguard.cli.discover", "List the faults and probes with their arguments."),

@@ -22,7 +22,8 @@ class World:
         (self.clone / "scripts").mkdir(parents=True)
         self.bin.mkdir()
         shutil.copy(SCRIPT, self.clone / "scripts" / "setup.sh")
-        (self.clone / "requirements.lock").write_text("nothing==1.0 --hash=sha256:00\n")
+        for lock in ("requirements.lock", "requirements-dev.lock"):
+            (self.clone / lock).write_text("nothing==1.0 --hash=sha256:00\n")
         (self.clone / "pyproject.toml").write_text("[project]\n")
         for tool in TOOLS:
             found = shutil.which(tool)
@@ -42,7 +43,7 @@ class World:
         python.chmod(0o755)
         sums = [
             f"{hashlib.sha256((self.clone / name).read_bytes()).hexdigest()}  {name}\n"
-            for name in ("requirements.lock", "pyproject.toml")
+            for name in ("requirements-dev.lock", "pyproject.toml")
         ]
         (self.clone / ".venv" / ".setup").write_text("".join(sums) + f"{self.clone.resolve()}\n")
 
@@ -120,11 +121,11 @@ def test_an_unknown_group_is_a_mistake_of_the_caller(world: World) -> None:
 
 def test_a_changed_lock_installs_again_with_hashes_and_nothing_unpinned(world: World) -> None:
     world.has_venv()
-    (world.clone / "requirements.lock").write_text("nothing==2.0 --hash=sha256:00\n")
+    (world.clone / "requirements-dev.lock").write_text("nothing==2.0 --hash=sha256:00\n")
     done = world.setup("lint")
     assert done.returncode == 0, done.stderr
     pip = "python -m pip --disable-pip-version-check --no-input -q install"
-    assert f"{pip} --require-hashes -r requirements.lock" in world.calls
+    assert f"{pip} --require-hashes -r requirements-dev.lock" in world.calls
     assert f"{pip} --no-deps --no-build-isolation -e ." in world.calls
     world.log.unlink()
     assert world.setup("lint").stderr == ""
@@ -133,7 +134,8 @@ def test_a_changed_lock_installs_again_with_hashes_and_nothing_unpinned(world: W
 
 def test_an_installation_that_failed_is_not_taken_for_done(world: World) -> None:
     world.has_venv()
-    (world.clone / "requirements.lock").write_text("nothing==2.0 --hash=sha256:00\n")
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        (world.clone / lock).write_text("nothing==2.0 --hash=sha256:00\n")
     python = world.clone / ".venv" / "bin" / "python"
     python.write_text(f'#!{world.bin}/bash\n[[ "$*" != *install* ]]\n')
     for _ in range(2):

@@ -1,0 +1,127 @@
+"""Writes the generated parts of the docs, or (``--check``) fails where they are stale.
+
+A part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; what is outside is left alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+_PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+Generator = Callable[[], str]
+
+
+def help_texts() -> str:
+    """``--help`` of every command."""
+    from sloguard.cli.main import COMMANDS, cli
+
+    parts = []
+    with click.Context(cli, info_name="sloguard") as top:
+        for name in COMMANDS:
+            found = cli.get_command(top, name)
+            assert found is not None
+            parts.append(_help(found, f"sloguard {name}"))
+            for sub in sorted(getattr(found, "commands", {}).items()):
+                parts.append(_help(sub[1], f"sloguard {name} {sub[0]}"))
+    return "\n".join(parts)
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    return f"### {name}\n\n```text\n{text}\n```\n"
+
+
+def exit_codes() -> str:
+    """The table of exit codes."""
+    from sloguard.core.model import EXIT_CODES, EXIT_FAILED, EXIT_USAGE
+    from sloguard.render.summary import OUTCOME_SENTENCES
+
+    rows = [f"| `{o}` | {code} | {OUTCOME_SENTENCES[o]} |" for o, code in EXIT_CODES.items()]
+    rows.append(f"| - | {EXIT_FAILED} | sloguard itself failed and there is no verdict |")
+    rows.append(
+        f"| - | {EXIT_USAGE} | the file or the command line is wrong; nothing was touched |"
+    )
+    return "\n".join(["| outcome | exit code | means |", "|---|---|---|", *rows]) + "\n"
+
+
+def settings_table() -> str:
+    """Every setting with its environment variable, default and meaning."""
+    from sloguard.settings import describe
+
+    rows = ["| setting | environment | default | meaning |", "|---|---|---|---|"]
+    for one in describe():
+        rows.append(f"| `{one.name}` | `{one.env}` | {one.default_text} | {one.doc} |")
+    return "\n".join(rows) + "\n"
+
+
+def lint_table() -> str:
+    """Every finding of the PromQL lint."""
+    from sloguard.promql.findings import CODES
+
+    rows = [f"| `{code}` | {text} |" for code, text in sorted(CODES.items())]
+    return "\n".join(["| code | what it means |", "|---|---|", *rows]) + "\n"
+
+
+def faults_table() -> str:
+    """Every fault with its arguments."""
+    from sloguard.faults import catalogue
+
+    parts = []
+    for fault in catalogue():
+        arguments = ", ".join(f"`{a.name}`" for a in fault.arguments)
+        parts.append(f"| `{fault.name}` | {fault.summary} | {arguments} |")
+    return "\n".join(["| fault | what it does | arguments |", "|---|---|---|", *parts]) + "\n"
+
+
+GENERATORS: dict[str, Generator] = {
+    "help": help_texts,
+    "exit-codes": exit_codes,
+    "settings": settings_table,
+    "lint": lint_table,
+    "faults": faults_table,
+}
+
+
+def refreshed(text: str) -> str:
+    """The text with every generated part made anew."""
+
+    def fill(match: re.Match[str]) -> str:
+        return f"{match[1]}{GENERATORS[match[2]]()}{match[3]}"
+
+    return _PART.sub(fill, text)
+
+
+def main() -> int:
+    """0 if all parts are (now) fresh, 1 if ``--check`` found stale ones."""
+    check = "--check" in sys.argv[1:]
+    stale = 0
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]):
+        old = path.read_text(encoding="utf-8")
+        new = refreshed(old)
+        if new == old:
+            continue
+        stale += 1
+        if check:
+            name = path.relative_to(ROOT)
+            diff = difflib.unified_diff(
+                old.splitlines(), new.splitlines(), f"{name}", "fresh", lineterm=""
+            )
+            click.echo("\n".join(list(diff)[:40]), err=True)
+        else:
+            path.write_text(new, encoding="utf-8")
+            click.echo(f"{path.relative_to(ROOT)}: written", err=True)
+    if check and stale:
+        click.echo("The generated parts are stale: run 'make docs'.", err=True)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

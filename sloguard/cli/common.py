@@ -1,0 +1,192 @@
+"""What several commands share: options, errors on one line, and where results go."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sloguard.adapters.store import Store
+    from sloguard.core.model import Experiment
+    from sloguard.settings import Settings
+
+#: core.model.EXIT_USAGE and EXIT_FAILED, without numpy.
+USAGE, FAILED = 2, 1
+FORMATS = ("text", "json", "junit", "markdown")
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+config_option = click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Settings file; else $SLOGUARD_CONFIG, ./sloguard.yaml.",
+)
+prometheus_option = click.option(
+    "--prometheus", metavar="URL", help="Prometheus, Thanos, Mimir or VictoriaMetrics."
+)
+store_option = click.option(
+    "--store", metavar="URL", help="Where runs are kept: a file, or postgresql://…"
+)
+step_option = click.option(
+    "--step", metavar="DURATION", help="Distance of the points; else the scrape interval."
+)
+format_option = click.option(
+    "-o", "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True,
+    help="How the verdict is printed.",
+)  # fmt: skip
+output_option = click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdict to a file."
+)
+
+
+def variable_options(command: Command) -> Command:
+    """``--var`` and ``--var-file``."""
+    command = click.option(
+        "--var-file", "var_files", multiple=True, metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="YAML, JSON or .env file of variables; can be repeated.",
+    )(command)  # fmt: skip
+    return click.option(
+        "--var", "variables", multiple=True, metavar="KEY[:TYPE]=VALUE",
+        help="Override a configuration value; can be repeated.",
+    )(command)  # fmt: skip
+
+
+def fail(message: str, code: int = USAGE) -> NoReturn:
+    """End with a message on stderr; by default as the user's mistake, with nothing touched."""
+    click.echo(f"sloguard: {message}", err=True)
+    sys.exit(code)
+
+
+def settings_from(config: Path | None, **flags: Any) -> Settings:
+    """All settings; ends with every problem at once. ``flags``: ``prometheus``, ``store``, ``charts``."""
+    from sloguard.settings import SettingsError, load_settings
+
+    names = {"prometheus": "prometheus.url", "store": "store.url", "charts": "charts.directory"}
+    try:
+        return load_settings(config, flags={names[k]: v for k, v in flags.items()})
+    except SettingsError as error:
+        fail(f"the settings do not fit:\n{error}")
+
+
+def seconds(text: str | None, option: str) -> float | None:
+    """A duration of the command line in seconds."""
+    from sloguard.core.objective import ObjectiveError, parse_duration
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ObjectiveError as error:
+        fail(f"{option}: {error}")
+
+
+def step_seconds(text: str | None) -> float | None:
+    """``--step`` in seconds, at least one."""
+    step = seconds(text, "--step")
+    if step is not None and step < 1:
+        fail(f"--step: expected at least 1s, found {text}")
+    return step
+
+
+def given_variables(pairs: Iterable[str]) -> dict[str, Any]:
+    """``--var`` as the loader wants it."""
+    from sloguard.spec import SpecError, parse_variables
+
+    try:
+        return parse_variables(pairs)
+    except SpecError as error:
+        fail(str(error))
+
+
+def load_experiment(
+    file: Path,
+    variables: Mapping[str, Any] | None = None,
+    var_files: tuple[Path, ...] = (),
+    *,
+    slos_alone: bool = False,
+) -> Experiment:
+    """Read and check a file; ends with all of its problems, ``file:line:column`` each.
+
+    Warnings go to stderr. ``slos_alone``: a list of SLOs will do; then nothing of it is carried out.
+    """
+    from sloguard.bootstrap import run_probe
+    from sloguard.spec import SpecError, read
+
+    try:
+        loaded = read(
+            file,
+            variables=variables or {},
+            var_files=var_files,
+            run_probe=None if slos_alone else run_probe,
+            slos_alone=slos_alone,
+        )
+        for warning in loaded.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        return loaded.experiment
+    except SpecError as error:
+        click.echo(str(error), err=True)
+        count = len(error.problems)
+        fail(f"{file} has {count} problem{'s' if count != 1 else ''}; nothing was touched")
+
+
+def the_store(settings: Settings) -> Store:
+    """The store; ends with what is wrong and what to do."""
+    from sloguard.bootstrap import open_store
+    from sloguard.ports import OutsideError
+
+    try:
+        return open_store(settings)
+    except OutsideError as error:
+        fail(str(error), FAILED)
+
+
+def console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """A rich console; colours only on a terminal and without NO_COLOR."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+def show_verdict(document: Mapping[str, Any], format_: str, output: Path | None) -> None:
+    """Print a verdict in one of FORMATS, or write it to a file."""
+    text = rendered(document, format_, wide=output is not None)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    from sloguard.render.files import write_atomically
+
+    try:
+        write_atomically(output, text.encode())
+    except OSError as error:
+        # The verdict is worth more than the file: it is still said.
+        click.echo(text, nl=False)
+        click.echo(f"sloguard: {output} could not be written: {error.strerror}", err=True)
+
+
+def rendered(document: Mapping[str, Any], format_: str, *, wide: bool = False) -> str:
+    """A verdict as text in one of FORMATS."""
+    if format_ == "json":
+        import json
+
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if format_ == "junit":
+        from sloguard.render.junit import junit
+
+        return junit(document)
+    if format_ == "markdown":
+        from sloguard.render.markdown import markdown
+
+        return markdown(document)
+    from sloguard.render.console import print_verdict
+
+    target = console(width=None if sys.stdout.isatty() and not wide else max(console().width, 100))
+    with target.capture() as captured:
+        print_verdict(document, target)
+    return captured.get()

@@ -1,0 +1,267 @@
+"""``sloguard run``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sloguard.cli.common import (
+    FAILED,
+    config_option,
+    console,
+    fail,
+    format_option,
+    given_variables,
+    load_experiment,
+    output_option,
+    prometheus_option,
+    settings_from,
+    show_verdict,
+    step_option,
+    step_seconds,
+    store_option,
+    the_store,
+    variable_options,
+)
+
+if TYPE_CHECKING:
+    from sloguard.adapters.store import Store
+    from sloguard.core.events import Event, RunEnded
+    from sloguard.core.model import Experiment
+    from sloguard.engine.control import Control
+    from sloguard.engine.options import Options
+    from sloguard.engine.ports_bundle import Ports
+    from sloguard.settings import Settings
+
+Consumer = Callable[["Event"], object]
+#: A store takes a run for alive for 60 s after the last sign of it.
+_BEAT_SECONDS = 20.0
+
+
+@click.command("run")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--dry-run", is_flag=True, help="Look, plan and print what would be hit; touch nothing."
+)
+@click.option("--seed", type=int, help="Repeat the random choices of a run.")
+@click.option(
+    "--charts",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a chart of every SLO into a directory.",
+)
+@click.option(
+    "--journal-path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write a Chaos Toolkit journal.",
+)
+@step_option
+@prometheus_option
+@store_option
+@config_option
+@variable_options
+@format_option
+@output_option
+def command(file: Path, dry_run: bool, **flags: Any) -> None:  # fmt: skip
+    """Run an experiment: look, break, watch, undo, judge.
+
+    FILE is YAML or JSON in the Chaos Toolkit's format with sloguard's keys. The verdict goes to stdout,
+    progress to stderr, and the exit code is the verdict (see sloguard --help). Ctrl-C stops the method
+    and undoes everything.
+
+    \b
+      sloguard run experiment.yaml --prometheus http://localhost:9090
+      sloguard run experiment.yaml --var namespace=shop --charts charts --format json
+      sloguard run experiment.yaml --dry-run
+    """
+    settings = settings_from(
+        flags["config"],
+        prometheus=flags["prometheus"],
+        store=flags["store"],
+        charts=None if flags["charts"] is None else str(flags["charts"]),
+    )
+    step = step_seconds(flags["step"])
+    variables = given_variables(flags["variables"])
+    experiment = load_experiment(file, variables, flags["var_files"])
+    sys.exit(
+        _run(experiment, settings, dry_run=dry_run, step=step, variables=variables, flags=flags)
+    )
+
+
+def _run(
+    experiment: Experiment,
+    settings: Settings,
+    *,
+    dry_run: bool,
+    step: float | None,
+    variables: dict[str, Any],
+    flags: dict[str, Any],
+) -> int:
+    from sloguard.bootstrap import new_run_id, options, ports
+    from sloguard.engine.control import Control
+    from sloguard.ports import OutsideError
+
+    store = the_store(settings)
+    try:
+        made = ports(settings, store, metrics=bool(experiment.slos or experiment.guards))
+    except OutsideError as error:
+        fail(str(error))
+    chosen = options(settings, run=new_run_id(), step=step, seed=flags["seed"], variables=variables)
+    control = Control()
+    if dry_run:
+        with _signals(control):
+            return _dry(experiment, made, chosen, control)
+    recover_dead_runs(store, settings)
+    with _signals(control), _beating(store, chosen.run):
+        ended = _drive(experiment, made, chosen, control, store, flags)
+    if ended is None:
+        return FAILED
+    _write_charts(store, settings, ended)
+    show_verdict(ended.document, flags["format_"], flags["output"])
+    click.echo(
+        f"run {ended.run}, kept in {store.where}; again: sloguard runs show {ended.run}", err=True
+    )
+    code: int = ended.document["exit_code"]
+    return code
+
+
+def _drive(
+    experiment: Experiment,
+    made: Ports,
+    chosen: Options,
+    control: Control,
+    store: Store,
+    flags: dict[str, Any],
+) -> RunEnded | None:
+    from sloguard.engine.run import drive, run
+
+    with ExitStack() as stack:
+        consumers: list[Consumer] = [store.record]
+        if flags["journal_path"] is not None:
+            from sloguard.render.journal import JournalWriter
+
+            consumers.append(JournalWriter(str(flags["journal_path"])).record)
+        consumers.append(stack.enter_context(_progress()))
+        return drive(run(experiment, made, chosen, control), consumers)
+
+
+@contextmanager
+def _progress() -> Iterator[Consumer]:
+    """Redrawn on a terminal; plain lines on stderr everywhere else."""
+    import time
+
+    if sys.stderr.isatty():
+        from sloguard.render.live import LiveProgress
+
+        with LiveProgress(console(stderr=True), time.time) as live:
+            yield live
+        return
+    yield plain_progress()
+
+
+def plain_progress(every: float = 10.0) -> Consumer:
+    """Lines on stderr; the live picture at most once in ``every`` seconds."""
+    from sloguard.core.events import Observed
+    from sloguard.render.lines import line
+
+    last = [float("-inf")]
+
+    def show(event: Event) -> None:
+        if isinstance(event, Observed):
+            if event.at - last[0] < every:
+                return
+            last[0] = event.at
+        text = line(event)
+        if text:
+            click.echo(text, err=True)
+
+    return show
+
+
+def _dry(experiment: Experiment, made: Ports, chosen: Options, control: Control) -> int:
+    """Print the plan; 0 if a run could start now, else the exit code of not-started."""
+    from sloguard.core.events import Note, Preflight
+    from sloguard.core.model import EXIT_CODES, Outcome
+    from sloguard.engine.dry import dry_run
+
+    marks = {True: "✓", False: "✗", None: "!"}
+    events = dry_run(experiment, made, chosen, control)
+    click.echo(f"{experiment.title}: dry run, nothing is touched")
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as stop:
+            return 0 if stop.value else EXIT_CODES[Outcome.NOT_STARTED]
+        if isinstance(event, Preflight):
+            click.echo(f"{marks[event.ok]} {event.name}: {event.message}")
+        elif isinstance(event, Note):
+            click.echo(f"{'✗' if event.level == 'error' else ' '} {event.message}")
+
+
+def recover_dead_runs(store: Store, settings: Settings) -> None:
+    """Finish what killed runs have left, before anything new is broken."""
+    from sloguard.bootstrap import loader, options, ports
+    from sloguard.engine.recover import recover
+    from sloguard.render.lines import line
+
+    if not any(not run.alive for run in store.unfinished()):
+        return
+    made = ports(settings, store, metrics=False)
+    for event in recover(store, made, loader(), options(settings)):
+        text = line(event)
+        if text:
+            click.echo(f"recover: {text}", err=True)
+
+
+@contextmanager
+def _signals(control: Control) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP ask the run to stop; asking again never skips the undo."""
+
+    def ask(number: int, _frame: object) -> None:
+        control.abort(signal.Signals(number).name)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    kept = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _beating(store: Store, run: str) -> Iterator[None]:
+    """Tell the store now and then that this run is alive, also while nothing happens in it."""
+    from sloguard.ports import OutsideError
+
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(_BEAT_SECONDS):
+            try:
+                store.beat(run)
+            except OutsideError as error:
+                click.echo(f"sloguard: {error}", err=True)
+
+    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _write_charts(store: Store, settings: Settings, ended: RunEnded) -> None:
+    """The pictures of a run, from the evidence that was kept."""
+    directory = settings.charts.directory
+    if directory is None or ended.timeline is None:
+        return
+    from sloguard.cli.chart import draw_run
+
+    for path in draw_run(store, ended.run, directory / ended.run, settings):
+        click.echo(f"chart: {path}", err=True)

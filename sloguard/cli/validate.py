@@ -1,0 +1,181 @@
+"""``sloguard validate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sloguard.cli.common import (
+    USAGE,
+    config_option,
+    fail,
+    given_variables,
+    prometheus_option,
+    settings_from,
+    variable_options,
+)
+
+if TYPE_CHECKING:
+    from sloguard.adapters.prometheus import Prometheus
+    from sloguard.engine.inspecting import Inspected
+    from sloguard.engine.options import Options
+    from sloguard.spec import Loaded
+
+
+@click.command("validate")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--strict", is_flag=True, help="Warnings are errors too.")
+@click.option(
+    "-o",
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the findings are printed.",
+)
+@prometheus_option
+@config_option
+@variable_options
+def command(files: tuple[Path, ...], strict: bool, format_: str, prometheus: str | None, config: Path | None, variables: tuple[str, ...], var_files: tuple[Path, ...]) -> None:  # fmt: skip
+    """Check experiments before anything is broken.
+
+    Shows all problems of every FILE at once, as file:line:column, and what the SLOs' PromQL can or cannot
+    prove. With --prometheus each query is sent once: how many series, at what step, with what lookback.
+    Ends with 0 if all is well, 2 if something is wrong; warnings alone end with 0, unless --strict.
+
+    \b
+      sloguard validate experiments/*.yaml
+      sloguard validate experiment.yaml --prometheus http://localhost:9090
+    """
+    from sloguard.bootstrap import open_metrics, options
+    from sloguard.ports import OutsideError
+
+    settings = settings_from(config, prometheus=prometheus)
+    given = given_variables(variables)
+    try:
+        metrics = None if prometheus is None else open_metrics(settings)
+    except OutsideError as error:
+        fail(str(error))
+    chosen = options(settings)
+    reports = [_checked(file, given, var_files, metrics, chosen) for file in files]
+    if format_ == "json":
+        click.echo(json.dumps(reports, indent=2, ensure_ascii=False))
+    else:
+        for report in reports:
+            _print(report)
+    bad = any(r["errors"] or (strict and r["warnings"]) for r in reports)
+    sys.exit(USAGE if bad else 0)
+
+
+def _checked(
+    file: Path,
+    variables: dict[str, Any],
+    var_files: tuple[Path, ...],
+    metrics: Prometheus | None,
+    options: Options,
+) -> dict[str, Any]:
+    """One file's report, as JSON."""
+    from sloguard.engine.inspecting import inspected
+    from sloguard.ports import OutsideError
+    from sloguard.spec import SpecError, read
+
+    report: dict[str, Any] = {"file": str(file), "errors": [], "warnings": [], "queries": []}
+    try:
+        # Looking runs nothing: what depends on a probe of the configuration is left out, with a warning.
+        loaded = read(file, variables=variables, var_files=var_files, slos_alone=True)
+    except SpecError as error:
+        report["errors"] = [str(problem) for problem in error.problems]
+        return report
+    report["warnings"] = [str(warning) for warning in loaded.warnings]
+    try:
+        for one in inspected(loaded.experiment, metrics, options):
+            _take(report, one, loaded)
+    except OutsideError as error:
+        report["errors"].append(f"{file}: {error}")
+    return report
+
+
+def _take(report: dict[str, Any], one: Inspected, loaded: Loaded) -> None:
+    from sloguard.promql.findings import Severity
+
+    name = one.declared.name
+    for finding in one.findings:
+        kind = "errors" if finding.severity is Severity.ERROR else "warnings"
+        report[kind].append(f"{_place(one, finding.role, loaded)}: {name}: {finding}")
+    answered = one.answered
+    if answered is None:
+        return
+    if answered.problem:
+        report["errors"].append(f"{_place(one, '', loaded)}: {name}: {answered.problem}")
+    main = "total" if "total" in one.declared.queries else "query"
+    if answered.series.get(main) == 0:
+        text = f"no data: the {main} answers with no series now"
+        report["warnings"].append(f"{_place(one, main, loaded)}: {name}: {text}")
+    report["queries"].append(
+        {
+            "name": name,
+            "series": dict(answered.series),
+            "step_seconds": answered.step,
+            "lookback_seconds": answered.lookback,
+            "lookback_problem": answered.lookback_problem,
+            "notes": list(answered.notes),
+        }
+    )
+
+
+def _place(one: Inspected, role: str, loaded: Loaded) -> str:
+    """``file:line:column`` of an SLO or guard, or of one of its queries."""
+    experiment = loaded.experiment
+    if one.declared in experiment.guards:
+        path = f"abort-when[{experiment.guards.index(one.declared)}]"
+    else:
+        index = experiment.slos.index(one.declared)
+        path = f"steady-state-hypothesis.slos[{index}]"
+        if loaded.where(path) == loaded.where(""):
+            path = f"slos[{index}]"
+    line, column = loaded.where(f"{path}.{role}" if role else path)
+    return f"{loaded.file}:{line}:{column}"
+
+
+def _print(report: dict[str, Any]) -> None:
+    for text in report["errors"]:
+        click.echo(text)
+    for text in report["warnings"]:
+        click.echo(text)
+    for query in report["queries"]:
+        click.echo(_query_line(report["file"], query))
+    errors, warnings = len(report["errors"]), len(report["warnings"])
+    if errors or warnings:
+        click.echo(f"{report['file']}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+    else:
+        click.echo(f"{report['file']}: ok")
+
+
+def _query_line(file: str, query: dict[str, Any]) -> str:
+    from sloguard.core.text import format_duration
+
+    series = ", ".join(
+        f"{count} series" if role == "query" else f"{role} {count} series"
+        for role, count in query["series"].items()
+    )
+    parts = [series or "no answer"]
+    if query["step_seconds"] is not None:
+        parts.append(f"step {format_duration(query['step_seconds'])}")
+        lookback = query["lookback_seconds"]
+        parts.append(
+            f"lookback {format_duration(lookback)}"
+            if lookback is not None
+            else f"lookback unknown: {query['lookback_problem']}"
+        )
+    return f"{file}: {query['name']}: " + ", ".join(parts + query["notes"])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,33 @@
+"""Stored evidence under other objectives: the same samples, asked anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sloguard.core.model import Slo
+from sloguard.core.series import SloEvidence
+
+_Queries = tuple[tuple[str, str], ...]
+
+
+def rejudge(evidence: Sequence[SloEvidence], slos: Sequence[Slo]) -> tuple[SloEvidence, ...]:
+    """Evidence for other SLOs from what a run has kept (at least one).
+
+    An SLO finds its samples by its queries, whatever its name is: under the same name may stand another
+    query's. One that finds none is inconclusive, not left out.
+    """
+    kept = {_queries(e.slo): e for e in evidence}
+    return tuple(_evidence(slo, kept.get(_queries(slo)), evidence[0]) for slo in slos)
+
+
+def _queries(slo: Slo) -> _Queries:
+    return tuple(sorted(slo.queries.items()))
+
+
+def _evidence(slo: Slo, found: SloEvidence | None, other: SloEvidence) -> SloEvidence:
+    if found is None:
+        missing = "the run has no samples of its query; only queries that a run has sent can be judged again"
+        return SloEvidence(slo, other.grid, {}, None, error=missing)
+    lookback = slo.lookback if found.lookback is None else found.lookback
+    return replace(found, slo=slo, lookback=lookback)
