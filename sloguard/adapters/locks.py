@@ -87,7 +87,7 @@ class FileLocks:
 
     def path(self, key: str) -> Path:
         """Where the lock of a key is."""
-        name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         return (self._directory or default_directory()) / f"sloguard-{name}.lock"
 
     def forget_after_fork(self) -> None:
@@ -187,6 +187,8 @@ def _write(descriptor: int, content: Mapping[str, Any]) -> None:
 def _give_back(descriptor: int) -> None:
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
+    # Closing alone would not do: a child process that is just being started still has a copy.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
 
 
