@@ -2,7 +2,7 @@
 # (with root or sudo; else it says what to install).
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-PATHS := sloguard tests benchmarks
+PATHS := sloguard tests benchmarks scripts
 
 .PHONY: help demo test lint bench format docs docs-check lock clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +66,7 @@ def command(
         counters, histograms = starter.look(ask)
     except OutsideError as error:
         fail(f"{error}\nName a Prometheus with --prometheus URL.", code=1)
-    asking = not yes and click.get_text_stream("stdin").isatty()
+    asking = not yes and sys.stdin.isatty()
     counter = _choose("Which counter tells failures?", counters, asking=asking)
     histogram = _choose("Which histogram tells latency?", histograms, asking=asking)
     choice = starter.Choice(
