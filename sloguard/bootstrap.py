@@ -90,7 +90,7 @@ def run_probe(
     """The value of a probe that a configuration entry asks for; raises ValueError with the reason."""
     import threading
 
-    from sloguard.providers import call
+    from sloguard.providers.calls import call
     from sloguard.spec import substitute
 
     provider = substitute(activity.provider, configuration, secrets)
