@@ -57,6 +57,7 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
             removed=session.removed,
             give_up=lambda: len(session.control.reasons) > asked,
         )
+        yield from session.hear()
     for note in collected.notes:
         session.notes.append(note)
     for evidence in collected.evidence:
@@ -95,7 +96,8 @@ def _facts(session: Session, not_started: str) -> RunFacts:
     if stop is None:
         return facts
     if stop.kind == "blind":
-        return replace(facts, inconclusive=(stop.reason,))
+        notes = (*facts.notes, stop.reason)
+        return replace(facts, inconclusive=(stop.reason,), notes=notes)
     return replace(facts, aborted=stop.reason)
 
 

@@ -80,12 +80,17 @@ class GuardWatch:
         self.guard, self.interval = guard, interval
         self._values = Values("total" in guard.queries, same_metric)
         self._since: dict[LabelSet, float] = {}
-        self._read_at = math.inf
+        self._unread_since: float | None = None
         self._error = ""
 
-    def start(self, at: float) -> None:
+    def start(self) -> None:
         """From now on it has to be readable."""
-        self._read_at = at
+        self._unread_since = None
+
+    def asked(self, at: float) -> None:
+        """A reading was due and is under way."""
+        if self._unread_since is None:
+            self._unread_since = at
 
     def take(self, answers: Answers, at: float) -> str | None:
         """A reading of ``at``; the reason if it trips."""
@@ -94,7 +99,7 @@ class GuardWatch:
         except Unreadable as error:
             self.failed(str(error))
             return None
-        self._read_at, self._error = at, ""
+        self._unread_since, self._error = None, ""
         bad = breaches(self.guard.objective, values)
         self._since = {labels: self._since.get(labels, at) for labels in bad}
         held = {labels: at - since for labels, since in self._since.items()}
@@ -109,8 +114,11 @@ class GuardWatch:
         self._error = error
 
     def blind(self, at: float) -> str | None:
-        """The reason, once it could not be read for longer than its ``for`` + 2 intervals."""
-        away = at - self._read_at
+        """The reason, once it could not be read for longer than its ``for`` + 2 intervals.
+
+        Counted from the first reading that was due and has not come.
+        """
+        away = 0.0 if self._unread_since is None else at - self._unread_since
         allowed = self.guard.hold_for + 2 * self.interval
         if away <= allowed:
             return None

@@ -14,7 +14,7 @@ from sloguard.engine.ledger import Injected
 from sloguard.engine.loop import Work
 from sloguard.engine.session import Session, Stopped
 from sloguard.faults.base import Context, Fault, FaultError, FaultFunction, Injection, Plan
-from sloguard.ports import Held
+from sloguard.ports import OutsideError
 from sloguard.providers.result import Result, seconds
 
 
@@ -79,8 +79,8 @@ def injecting(
             outputs.append((yield from _inject(session, entry, injection, provider)))
     except Stopped:
         raise
-    except Held as error:
-        return Result(outputs, str(error))
+    except OutsideError as error:
+        return Result(outputs or None, str(error))
     except Exception as error:  # noqa: BLE001 - whatever a fault raises, it was not injected as planned
         text = str(error) if isinstance(error, FaultError) else f"{type(error).__name__}: {error}"
         return Result(outputs or None, text)

@@ -16,7 +16,7 @@ def playing(session: Session, activities: Activities, controls: Controls) -> Wor
     """
     session.method_begun = session.method_hooks_open = True
     if session.watcher is not None:
-        session.watcher.guard_from(session.loop.now())
+        session.watcher.start_guarding()
     background = Background()
     try:
         yield from controls.apply("method", "before")

@@ -21,7 +21,7 @@ from sloguard.engine.loop import Work
 from sloguard.engine.queries import Queries, look_up
 from sloguard.engine.session import NotStarted, Session, Stopped
 from sloguard.faults.base import FaultError, Plan
-from sloguard.ports import Held, Metrics, MetricsError
+from sloguard.ports import Held, Metrics, MetricsError, OutsideError
 from sloguard.spec import substitute
 
 #: A clock that is known less well than this blurs the marks.
@@ -225,7 +225,7 @@ def _lock(found: _Findings, keys: set[str]) -> Iterator[Event]:
         session.ports.locks.acquire(sorted(keys), holder(session))
     except Held as error:
         yield found.bad("locks", f"another run is on it: {error}")
-    except OSError as error:
+    except OutsideError as error:
         yield found.bad("locks", f"the locks could not be taken: {error}")
     else:
         yield Note(session.now(), "info", f"seed {session.seed}")

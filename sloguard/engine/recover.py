@@ -6,6 +6,7 @@ while it is worked on, and undoing is idempotent.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import tempfile
@@ -154,7 +155,7 @@ class _Recovery:
         keys = [key for key, status in activities.items() if status == "begun"]
         keys += [probe.key for probe in self._probes]
         for key in keys:
-            ended = yield from self.session.attempt(lambda key=key: self._end(key), "orphans")
+            ended = yield from self.session.attempt(functools.partial(self._end, key), "orphans")
             if ended:
                 self.session.say("info", f"{key}: ended {', '.join(ended)}")
 
@@ -203,7 +204,8 @@ class _Recovery:
             return self._load(path, self._run.variables)
         except Exception as error:  # whatever a file says today, the undo must go on
             log.debug("loading %s", path, exc_info=True)
-            self._problems.append(f"{name} cannot be read: {str(error).splitlines()[0]}")
+            said = str(error).splitlines() or [type(error).__name__]
+            self._problems.append(f"{name} cannot be read: {said[0]}")
             return None
 
 

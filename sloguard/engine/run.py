@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
+from typing import Any
 
 from sloguard.core.events import Event, Note, RunEnded, RunStarted
 from sloguard.core.model import Experiment, PhaseName
@@ -23,7 +24,7 @@ from sloguard.engine.preflight import preflight
 from sloguard.engine.session import NotStarted, Session, Stop, Stopped
 from sloguard.engine.undo import undoing
 from sloguard.engine.watch import Watcher
-from sloguard.spec import masked
+from sloguard.spec import substitute
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class _Run:
     def whole(self) -> Work[None]:
         """Everything, from RunStarted to RunEnded."""
         session = self.session
-        resolved = masked(session.experiment)
+        resolved = _resolved(session)
         shown = replace(
             session.experiment,
             configuration=session.masker.data(session.experiment.configuration),
@@ -211,7 +212,7 @@ class _Run:
             return None
         if session.watcher is not None:
             session.watcher.phase = PhaseName.AFTER
-            session.watcher.guard_from(session.loop.now())
+            session.watcher.start_guarding()
         try:
             return (yield from watching(session))
         except Stopped:
@@ -251,3 +252,9 @@ class _Run:
             yield from self.controls.cleanup()
         self._over = True
         session.ports.locks.release()
+
+
+def _resolved(session: Session) -> dict[str, Any]:
+    made = session.experiment
+    filled = substitute(made.declared, made.configuration, made.secrets)
+    return dict(session.masker.data(filled))

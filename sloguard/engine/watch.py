@@ -74,11 +74,12 @@ class Watcher:
         self.phase: PhaseName | None = None
         self.baselines: Mapping[str, Mapping[LabelSet, float]] = {}
 
-    def guard_from(self, at: float) -> None:
+    def start_guarding(self) -> None:
         """From now on guards can trip."""
         self.guarding = True
+        self._reads.clear()
         for guard in self._guards:
-            guard.start(at)
+            guard.start()
 
     def poll(self) -> Iterator[Event]:
         """Take what has arrived, ask for what is due, say what is to be said."""
@@ -105,6 +106,7 @@ class Watcher:
         due = self._due.get(name, -math.inf)
         if name not in self._reads and now >= due:
             self._due[name] = due = max(due, now - self._every[name]) + self._every[name]
+            watch.asked(now)
             self._reads[name] = self._ask(watch.guard.queries, now, name)
         self._loop.wake_by(due if due > now else now + self._every[name])
 

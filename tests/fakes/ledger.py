@@ -79,5 +79,10 @@ class FakeRuns:
         left = (run for run in self.runs.values() if run.id not in self.closed)
         return tuple(sorted(left, key=lambda run: run.started_at))
 
+    def not_restored(self) -> Sequence[UnfinishedRun]:
+        left = (self.runs[id] for id, closed in self.closed.items() if closed[0] == "not-restored")
+        return tuple(sorted(left, key=lambda run: run.started_at))
+
     def close(self, run: str, outcome: str, reason: str, faults: Sequence[FaultRecord]) -> None:
-        self.closed.setdefault(run, (outcome, reason, tuple(faults)))
+        if self.closed.get(run, ("not-restored",))[0] == "not-restored":
+            self.closed[run] = (outcome, reason, tuple(faults))

@@ -1,0 +1,239 @@
+"""Python controls are called as the Chaos Toolkit calls them, and can break nothing."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from sloguard.core.events import Note
+from sloguard.core.model import Outcome
+from tests.support import recording_control
+from tests.support.engine_world import World, action, ended, experiment, open_intents, probe, slo
+
+MODULE = "tests.support.recording_control"
+
+
+def control(name="watch", **more):
+    return {
+        "name": name,
+        "provider": {"type": "python", "module": MODULE, **more.pop("provider", {})},
+        **more,
+    }
+
+
+@pytest.fixture
+def calls():
+    recording_control.calls.clear()
+    recording_control.raises.clear()
+    recording_control.before.clear()
+    yield recording_control.calls
+    recording_control.raises.clear()
+    recording_control.before.clear()
+
+
+def busy(*controls, **parts):
+    declared = {
+        "steady-state-hypothesis": {
+            "title": "all is well",
+            "controls": parts.pop("of_hypothesis", []),
+        }
+    }
+    return experiment(
+        slos=(slo(during="< 60%"),),
+        probes=(probe("hypothesis[0]", "look", tolerance=1, name="look"),),
+        rollbacks=(action("rollbacks[0]", "back", name="back"),),
+        controls=controls,
+        declared=declared,
+        **parts,
+    )
+
+
+def run(made, world=None):
+    world = world or World()
+    world.functions["look"] = lambda stop: 1
+    world.functions["back"] = lambda stop: None
+    return world, world.run(made)
+
+
+def test_every_hook_in_its_order(calls):
+    run(busy(control()))
+    hooks = [(hook, name) for hook, name, _, _ in calls]
+    title, fault = "a small experiment", "break_things method[0]"
+    assert hooks == [
+        ("configure", title),
+        ("before_experiment", title),
+        ("before_hypothesis", "all is well"),
+        ("before_activity", "look"),
+        ("after_activity", "look"),
+        ("after_hypothesis", "all is well"),
+        ("before_method", title),
+        ("before_activity", fault),
+        ("after_activity", fault),
+        ("after_method", title),
+        ("before_rollback", title),
+        ("before_activity", "back"),
+        ("after_activity", "back"),
+        ("after_rollback", title),
+        ("before_hypothesis", "all is well"),
+        ("before_activity", "look"),
+        ("after_activity", "look"),
+        ("after_hypothesis", "all is well"),
+        ("after_experiment", title),
+        ("cleanup", None),
+    ]
+
+
+def test_hooks_get_their_arguments_and_what_they_ask_for(calls):
+    made = busy(
+        control(provider={"arguments": {"colour": "${shade}"}}),
+        configuration={"shade": "red"},
+        secrets={"api": {"token": "t0ken"}},
+    )
+    # Only configure_control takes a colour; the others take anything.
+    run(made)
+    given = {hook: more for hook, _, _, more in reversed(calls)}
+    assert given["configure"] == {
+        "configuration": {"shade": "red"},
+        "secrets": {"api": {"token": "t0ken"}},
+        "colour": "red",
+    }
+    assert given["before_experiment"]["kwargs"] == {"colour": "red"}
+    assert given["before_activity"] == {"secrets": {"api": {"token": "t0ken"}}}
+    assert given["before_method"]["experiment"]["title"] == "a small experiment"
+
+
+def test_states_are_the_chaos_toolkits(calls):
+    run(busy(control()))
+    states = {hook: state for hook, _, state, _ in calls}
+    assert states["after_hypothesis"]["steady_state_met"] is True
+    assert states["after_hypothesis"]["probes"][0]["tolerance_met"] is True
+    assert states["after_method"][0]["status"] == "succeeded"
+    assert states["after_method"][0]["output"] == [{"broken": "a"}]
+    assert states["after_rollback"][0]["activity"]["name"] == "back"
+    assert states["after_experiment"]["status"] == "completed"
+    assert states["after_experiment"]["deviated"] is False
+    assert len(states["after_experiment"]["run"]) == 1
+
+
+def test_a_scope_limits_a_control_to_one_side(calls):
+    run(busy(control(scope="before")))
+    assert not [hook for hook, *_ in calls if hook.startswith("after")]
+
+
+def test_a_control_that_is_not_automatic_is_for_those_who_name_it(calls):
+    back = action("rollbacks[0]", "back", name="back", controls=({"ref": "watch"},))
+    made = busy(control(automatic=False))
+    run(replace(made, rollbacks=(back,)))
+    assert [(h, n) for h, n, *_ in calls if "activity" in h] == [
+        ("before_activity", "back"),
+        ("after_activity", "back"),
+    ]
+    # At the level of the experiment every declared control is called.
+    assert ("before_experiment", "a small experiment") in [(h, n) for h, n, *_ in calls]
+
+
+def test_a_name_is_not_called_twice_at_one_place(calls):
+    made = busy(control())
+    back = action("rollbacks[0]", "back", name="back", controls=(control(),))
+    run(replace(made, rollbacks=(back,)))
+    assert len([1 for h, n, *_ in calls if (h, n) == ("before_activity", "back")]) == 1
+    assert len([1 for h, *_ in calls if h == "configure"]) == 1
+
+
+def test_controls_of_the_hypothesis_alone(calls):
+    run(busy(of_hypothesis=[control("own")]))
+    assert [h for h, *_ in calls if "hypothesis" in h] == [
+        "before_hypothesis",
+        "after_hypothesis",
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        *(
+            "configure",
+            "before_experiment",
+            "before_hypothesis",
+            "before_activity",
+            "before_method",
+        ),
+        *(
+            "after_activity",
+            "after_method",
+            "before_rollback",
+            "after_rollback",
+            "after_experiment",
+        ),
+        "cleanup",
+    ],
+)
+@pytest.mark.parametrize("error", [ValueError("oops"), SystemExit(3)])
+def test_what_a_control_raises_is_noted_and_ends_nothing(calls, hook, error):
+    recording_control.raises[hook] = error
+    world, events = run(busy(control()))
+    last = ended(events)
+    assert last.outcome is Outcome.MET
+    assert world.broken == {}
+    notes = [e for e in events if isinstance(e, Note) and "failed" in e.message]
+    assert notes
+    assert type(error).__name__ in notes[0].message
+    assert last.document["notes"] == [n.message for n in notes]
+
+
+@pytest.mark.parametrize(
+    ("hook", "outcome"),
+    [
+        ("before_experiment", Outcome.NOT_STARTED),
+        ("before_hypothesis", Outcome.NOT_STARTED),
+        ("before_method", Outcome.ABORTED),
+        ("after_method", Outcome.ABORTED),
+    ],
+)
+def test_a_control_may_interrupt_the_run(calls, hook, outcome):
+    recording_control.raises[hook] = recording_control.InterruptExecution("not today")
+    world, events = run(busy(control()))
+    last = ended(events)
+    assert last.outcome is outcome
+    assert "a control interrupted the run: not today" in last.reason
+    assert world.broken == {}
+    assert open_intents(world) == []
+    if outcome is Outcome.ABORTED:
+        assert "call back" in world.log
+        assert "after_method" in [hook for hook, *_ in calls]
+
+
+def test_an_interruption_of_the_undo_is_too_late(calls):
+    recording_control.raises["before_rollback"] = recording_control.InterruptExecution("stop!")
+    world, events = run(busy(control()))
+    assert "call back" in world.log
+    assert ended(events).outcome is Outcome.MET
+    assert any("too late" in e.message for e in events if isinstance(e, Note))
+
+
+def test_a_control_that_hangs_is_left_behind(calls):
+    world = World()
+    recording_control.before["before_rollback"] = lambda: world.clock.wait(threading.Event(), 1e3)
+    _, events = run(busy(control()), world)
+    assert "call back" in world.log
+    assert any("took longer than 60s" in e.message for e in events if isinstance(e, Note))
+
+
+def test_a_control_that_does_not_exist_is_a_warning(calls):
+    made = busy({"name": "gone", "provider": {"type": "python", "module": "no.such.module"}})
+    _, events = run(made)
+    assert ended(events).outcome is Outcome.MET
+    assert any(
+        "no.such.module" in e.message or "'no'" in e.message for e in events if isinstance(e, Note)
+    )
+
+
+def test_a_control_cannot_change_the_experiment(calls):
+    world = World()
+    made = busy(control())
+    run(made, world)
+    first = next(c for c in calls if c[0] == "before_activity")
+    assert first[1] == "look"
+    assert made.declared["title"] == "a small experiment"
