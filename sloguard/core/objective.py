@@ -258,7 +258,7 @@ def _baseline_bound(found: re.Match[str]) -> Bound:
 def _factor(unit: str, text: str) -> float:
     if unit not in UNITS:
         near = next((u for u in UNITS if u.lower() == unit.lower()), None)
-        hint = f"; did you mean '{near}'?" if near else ""
+        hint = f"; did you mean '{near}'?" if near else "."
         known = " ".join(u for u in UNITS if u)
         raise ObjectiveError(f"'{text.strip()}': unknown unit '{unit}'{hint} Known units: {known}")
     return UNITS[unit]

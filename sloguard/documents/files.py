@@ -17,29 +17,39 @@ _OTHER_MARKS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"), (b"\x00\x00\xf
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file's tree, its name as the user gave it, and what is worth a warning."""
+    """One file's tree, its name as the user gave it, and what is wrong or worth a warning."""
 
     root: Node
     file: str
+    problems: Sequence[Problem] = ()
     warnings: Sequence[Problem] = ()
 
 
-def read_document(path: str | os.PathLike[str]) -> Document:
-    """Read a YAML or JSON file; raises DocumentError with every problem that reading can see."""
-    return parse_document(read_text(path), os.fspath(path))
+def read_document(path: str | os.PathLike[str], *, strict: bool = True) -> Document:
+    """Read a YAML or JSON file; raises DocumentError with every problem that reading can see.
+
+    ``strict`` False: problems that leave a tree to work with (a key that is there twice) are only listed,
+    so that a caller can add its own.
+    """
+    return parse_document(read_text(path), os.fspath(path), strict=strict)
 
 
-def parse_document(text: str, file: str) -> Document:
+def parse_document(text: str, file: str, *, strict: bool = True) -> Document:
     """Read a text; ``file`` names it in messages and tells JSON (``.json``) from YAML."""
     if file.lower().endswith(".json"):
         if not text.strip():
             raise DocumentError([Problem("the file is empty", "", file, 1, 1)])
-        return Document(parse_json(text, file), file)
-    # YAML takes as long to import as all the rest of this room: only where it is needed.
-    from sloguard.documents.yamltree import parse_yaml
+        root, problems = parse_json(text, file)
+        document = Document(root, file, tuple(problems))
+    else:
+        # YAML takes as long to import as all the rest of this room: only where it is needed.
+        from sloguard.documents.yamltree import parse_yaml
 
-    root, warnings = parse_yaml(text, file)
-    return Document(root, file, tuple(warnings))
+        root, problems, warnings = parse_yaml(text, file)
+        document = Document(root, file, tuple(problems), tuple(warnings))
+    if strict and document.problems:
+        raise DocumentError(document.problems)
+    return document
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

@@ -15,8 +15,11 @@ _LITERALS = {"true": True, "false": False, "null": None}
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def parse_json(text: str, file: str = "") -> Node:
-    """The one value of a JSON text; raises DocumentError with the first error (JSON cannot go on)."""
+def parse_json(text: str, file: str = "") -> tuple[Node, list[Problem]]:
+    """The one value of a JSON text, and its problems (keys that are there twice).
+
+    Raises DocumentError with the first error of the grammar.
+    """
     return _Json(text, file).document()
 
 
@@ -29,15 +32,13 @@ class _Json:
         self.seen = (0, 1, 0)
         self.duplicates: list[Problem] = []
 
-    def document(self) -> Node:
+    def document(self) -> tuple[Node, list[Problem]]:
         self._blank()
         node = self._value(0)
         self._blank()
         if self.at < len(self.text):
             raise self._error("there is text after the end of the JSON value", "nothing more")
-        if self.duplicates:
-            raise DocumentError(self.duplicates)
-        return node
+        return node, self.duplicates
 
     def _blank(self) -> None:
         match = _BLANK.match(self.text, self.at)

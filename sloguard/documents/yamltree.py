@@ -28,8 +28,11 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def parse_yaml(text: str, file: str = "") -> tuple[Node, list[Problem]]:
-    """The one document of a YAML text, with warnings; raises DocumentError."""
+def parse_yaml(text: str, file: str = "") -> tuple[Node, list[Problem], list[Problem]]:
+    """The one document of a YAML text, its problems and warnings.
+
+    Raises DocumentError where the text gives no tree at all.
+    """
     return _Composer(text, file).document()
 
 
@@ -54,7 +57,7 @@ class _Composer:
         self.anchors: dict[str, tuple[Node, int]] = {}
         self.root: Node | None = None
 
-    def document(self) -> tuple[Node, list[Problem]]:
+    def document(self) -> tuple[Node, list[Problem], list[Problem]]:
         self._printable()
         try:
             documents = 0
@@ -73,11 +76,8 @@ class _Composer:
             # What was found before the parser gave up is worth telling too.
             raise DocumentError([*self.problems, explain(error, self.text, self.file)]) from None
         if self.root is None or (self.root.value is None and not self.root.written):
-            self.problems.append(Problem("the file is empty", "", self.file, 1, 1))
-        if self.problems:
-            raise DocumentError(self.problems)
-        assert self.root is not None  # noqa: S101 - an absent root is a problem above
-        return self.root, self.scalars.warnings
+            raise DocumentError([Problem("the file is empty", "", self.file, 1, 1)])
+        return self.root, self.problems, self.scalars.warnings
 
     def _printable(self) -> None:
         found = _UNPRINTABLE.search(self.text)

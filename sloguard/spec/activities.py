@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +56,9 @@ class JsonPath:
         from jsonpath2.path import Path as Jsonpath
 
         try:
-            Jsonpath.parse_str(value.strip())
+            # Its grammar's runtime also prints what it raises.
+            with contextlib.redirect_stderr(io.StringIO()):
+                Jsonpath.parse_str(value.strip())
         except Exception as error:  # noqa: BLE001 - the grammar's runtime raises what it likes
             reason = re.sub(r"^line \d+:", "column ", str(error))
             message = f"the JSON path cannot be read: {reason}"

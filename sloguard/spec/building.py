@@ -41,7 +41,9 @@ class Builder:
             method=self._section("method"),
             rollbacks=self._section("rollbacks"),
             controls=self._controls_of(self.root),
-            hypothesis_controls=self._controls_of(self.root.get("steady-state-hypothesis")),
+            hypothesis_controls=self._controls_of(
+                self.root.get("steady-state-hypothesis"), "steady-state-hypothesis."
+            ),
             configuration=found.configuration,
             secrets=found.secrets,
             contributions=declared.get("contributions") or {},
@@ -90,7 +92,7 @@ class Builder:
             pause_after=pauses.get("after") or 0.0,
             has_tolerance="tolerance" in plain,
             tolerance=plain.get("tolerance"),
-            controls=self._controls_of(node),
+            controls=self._controls_of(node, f"{place.path}."),
             declared=plain,
         )
 
@@ -105,7 +107,7 @@ class Builder:
                     found.setdefault(str(name.value), control.plain())
         return found
 
-    def _controls_of(self, holder: Node | None) -> tuple[Mapping[str, Json], ...]:
+    def _controls_of(self, holder: Node | None, path: str = "") -> tuple[Mapping[str, Json], ...]:
         found = []
         for control in _members(holder):
             ref = control.get("ref")
@@ -115,7 +117,9 @@ class Builder:
                 found.append(self.controls[ref.value])
             else:
                 expected = ", ".join(self.controls) or "a control with a provider"
-                self.reader.problem(ref, "controls", f"no control is named '{ref.value}'", expected)
+                self.reader.problem(
+                    ref, f"{path}controls", f"no control is named '{ref.value}'", expected
+                )
         return tuple(found)
 
     def _declared(self) -> dict[str, Any]:

@@ -13,6 +13,14 @@ class SpecError(DocumentError):
     """Everything that is wrong with a file, at once. ``problems`` tell the places."""
 
 
+class Misfit(ValueError):
+    """A value that does not fit, with a hint at what may have been meant."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 class Failed:
     """What a shape gives where it reported a problem: no value."""
 

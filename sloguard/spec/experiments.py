@@ -66,7 +66,11 @@ class Section:
     def schema(self, defs: Json) -> Json:
         typed = [
             {
-                "if": {"properties": {"type": {"const": kind}}, "required": ["type"]},
+                "if": {
+                    "type": "object",
+                    "properties": {"type": {"const": kind}},
+                    "required": ["type"],
+                },
                 "then": table.schema(defs),
             }
             for kind, table in self.named.items()

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sloguard.core.masking import Masker
 from sloguard.core.model import Experiment, Json
 from sloguard.documents.files import Document, read_document
 from sloguard.documents.problems import DocumentError, Problem, nearest
-from sloguard.documents.tree import Node, implant, walk
+from sloguard.documents.tree import Node, implant, shown, walk
 from sloguard.spec.building import Builder
 from sloguard.spec.errors import FAILED, Reader, SpecError
 from sloguard.spec.experiments import EXPERIMENT, SLO_FILE
@@ -116,7 +117,7 @@ def read(
 def _document(source: Source) -> Document:
     if isinstance(source, Mapping):
         return Document(implant(dict(source), Node(None, 1, 1)), "")
-    return read_document(source)
+    return read_document(source, strict=False)
 
 
 class _Reading:
@@ -142,26 +143,37 @@ class _Reading:
     def once(self, run_probe: RunProbe | None) -> tuple[Experiment, Reader]:
         """Raises SpecError with every problem."""
         reader = Reader(self.document.file, Scope({}))
+        if not self.root.is_mapping:
+            self._refuse_root(reader)
         table = self._table(reader)
         found = self._variables(reader, run_probe)
         values = table.read(self.root, "", reader)
-        builder = Builder(self.root, reader)
-        title = Path(self.document.file).stem
-        source = os.path.abspath(self.document.file) if self.document.file else ""
-        checked = values if values is not FAILED else {}
-        experiment = (
-            builder.experiment(checked, found, title=title, source=source)
-            if (self.root.is_mapping)
-            else None
+        experiment = Builder(self.root, reader).experiment(
+            {} if values is FAILED else values,
+            found,
+            title=Path(self.document.file).stem,
+            source=os.path.abspath(self.document.file) if self.document.file else "",
         )
-        problems = [*self.overrides.problems, *reader.problems]
-        if problems or experiment is None:
-            raise SpecError(_once_each(problems))
         _warn_of_texts(self.root, reader)
+        masker = Masker.of(found.secrets)
+        reader.problems = [_masked(problem, masker) for problem in reader.problems]
+        reader.warnings = [_masked(warning, masker) for warning in reader.warnings]
+        self._raise(reader)
         if not experiment.slos and not experiment.probes:
             message = "there is neither an SLO nor a probe: a run can only end as inconclusive"
             reader.warn(self.root, "", message)
         return experiment, reader
+
+    def _raise(self, reader: Reader) -> None:
+        problems = [*self.overrides.problems, *self.document.problems, *reader.problems]
+        if problems:
+            raise SpecError(_once_each(problems))
+
+    def _refuse_root(self, reader: Reader) -> None:
+        hint = "SLOs alone go below the key 'slos'" if self.root.is_list else ""
+        expected = "a mapping with title, description, steady-state-hypothesis, method …"
+        reader.problem(self.root, "", f"found {shown(self.root)}", expected, hint)
+        self._raise(reader)
 
     def _table(self, reader: Reader) -> Table:
         root = self.root
@@ -175,16 +187,19 @@ class _Reading:
         return SLO_FILE
 
     def _variables(self, reader: Reader, run_probe: RunProbe | None) -> Variables:
-        if not self.root.is_mapping:
-            return Variables()
         found = resolve_variables(self.root, self.overrides, self.environ, reader, self.read_vault)
         self.has_probes = bool(found.probes)
         if run_probe is not None and not reader.problems:
-            run_probes(found, run_probe, reader)
+            run_probes(found, run_probe, reader, self.overrides.environment)
         known = {k: v for k, v in found.configuration.items() if k not in found.probes}
         reader.scope = Scope(known, found.secrets)
         reader.deferred = frozenset(found.probes)
         return found
+
+
+def _masked(problem: Problem, masker: Masker) -> Problem:
+    """A message may quote a value, and a value may have come from a secret."""
+    return replace(problem, message=masker.text(problem.message), hint=masker.text(problem.hint))
 
 
 def _once_each(problems: Sequence[Problem]) -> list[Problem]:

@@ -10,7 +10,8 @@ from typing import Any
 from sloguard.core.model import Policy, Tolerance
 from sloguard.core.objective import OPERATORS, UNITS, parse_duration, parse_objective, parse_share
 from sloguard.documents.problems import did_you_mean
-from sloguard.spec.shapes import Json, Scalar
+from sloguard.spec.errors import Misfit
+from sloguard.spec.shapes import VARIABLE, Json, Scalar
 
 _DURATION_PATTERN = r"^\s*(\d+(\.\d+)?|(\d+(\.\d+)?(us|ms|s|m|h|d|w))+)\s*$"
 _SHARE_PATTERN = r"^\s*\+?(100(\.0*)?|\d{1,2}(\.\d*)?|\.\d+)\s*%\s*$"
@@ -112,10 +113,8 @@ def share(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(_found(value))
         if not 0 <= value <= 1:
-            percent = f"; did you mean '{value:g}%'?" if 1 < value <= 100 else ""
-            raise ValueError(
-                f"found {value:g}, expected a percentage or a share from 0 to 1{percent}"
-            )
+            percent = f"did you mean '{value:g}%'?" if 1 < value <= 100 else ""
+            raise Misfit(f"found {value:g}", percent)
         found = float(value)
     return found
 
@@ -143,8 +142,7 @@ def policy(value: Any) -> Policy:
         found: Policy = value
         return found
     if isinstance(value, str):
-        near = did_you_mean(value, ["inconclusive", "breach", "met"])
-        raise ValueError(_found(value) + (f"; {near}" if near else ""))
+        raise Misfit(_found(value), did_you_mean(value, ["inconclusive", "breach", "met"]))
     return float(number()(value))
 
 
@@ -153,8 +151,7 @@ def one_of(choices: Sequence[str]) -> Callable[[Any], str]:
 
     def convert(value: Any) -> str:
         if not isinstance(value, str) or value not in choices:
-            near = did_you_mean(str(value), choices)
-            raise ValueError(_found(value) + (f"; {near}" if near else ""))
+            raise Misfit(_found(value), did_you_mean(str(value), choices))
         return value
 
     return convert
@@ -242,10 +239,11 @@ POLICY = Scalar(
     {"anyOf": [{"enum": ["inconclusive", "breach", "met"]}, {"type": "number"}]},
 )
 _ONE_OBJECTIVE: Json = {"type": "string", "pattern": OBJECTIVE_PATTERN}
+_MEMBER: Json = {"anyOf": [_ONE_OBJECTIVE, VARIABLE]}
 OBJECTIVE = Scalar(
     "a comparison such as '< 1%', '<= 300ms', '<= baseline + 50%' or 'between 2 and 4'",
     parse_objective,
-    {"anyOf": [_ONE_OBJECTIVE, {"type": "array", "minItems": 1, "items": _ONE_OBJECTIVE}]},
+    {"anyOf": [_ONE_OBJECTIVE, {"type": "array", "minItems": 1, "items": _MEMBER}]},
 )
 
 

@@ -71,6 +71,7 @@ class Scalar:
             message = str(error) or f"found {shown(resolved)}"
             expected = "" if "expected" in message else self.expected
             hint = resolved.trap and f"{resolved.trap}: put it in quotes"
+            hint = getattr(error, "hint", "") or hint
             return reader.problem(node, path, message, expected, hint)
 
     def schema(self, defs: Json) -> Json:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sloguard.documents.problems import nearest
 from sloguard.documents.tree import Node, join, shown
 from sloguard.spec.errors import FAILED, Reader
-from sloguard.spec.shapes import Json, Key
+from sloguard.spec.shapes import VARIABLE, Json, Key
 
 #: How near an unknown key must come to a known one in a mapping that also takes keys of others.
 NEAR_MISS = 0.8
@@ -96,9 +96,9 @@ class Table:
             return
         by_word = next((key for key in free if _folded(name) in key.mistaken), None)
         cutoff = NEAR_MISS if self.open else 0.6
-        near = (
-            nearest(name, [key.name for key in free], cutoff) if by_word is None else by_word.name
-        )
+        # A key that is there already is not meant again, unless there is nothing else it could be.
+        names = [key.name for key in (free if self.open else self.keys)]
+        near = nearest(name, names, cutoff) if by_word is None else by_word.name
         hint = f"did you mean '{near}'?" if near else ""
         if not self.open:
             expected = "one of " + ", ".join(key.name for key in self.keys)
@@ -114,7 +114,8 @@ class Table:
         if self.name not in defs:
             defs[self.name] = {}
             defs[self.name] = self.definition(defs)
-        return {"$ref": f"#/$defs/{self.name}"}
+        whole = {"$ref": f"#/$defs/{self.name}"}
+        return whole if self.literal else {"anyOf": [whole, VARIABLE]}
 
     def definition(self, defs: Json) -> Json:
         """The table itself as JSON Schema."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from sloguard.spec.experiments import CONFIGURATION_PROBE, ENV, SECRET_ENV
 from sloguard.spec.overrides import Overrides, convert
 
 #: Carries out a probe of the configuration: (activity, configuration so far, secrets) -> its output.
-RunProbe = Callable[[Activity, Mapping[str, Json], Mapping[str, Json]], Any]
+RunProbe = Callable[..., Any]
 #: Reads a secret that is declared with ``type: vault``: (declaration, configuration) -> its value.
 ReadVault = Callable[[Mapping[str, Json], Mapping[str, Json]], Any]
 
@@ -47,13 +48,22 @@ def resolve_variables(
     return found
 
 
-def run_probes(found: Variables, run_probe: RunProbe, reader: Reader) -> None:
+def run_probes(
+    found: Variables,
+    run_probe: RunProbe,
+    reader: Reader,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Carry out the probes of the configuration, in its order; a failure is a problem.
 
     A probe sees the configuration above it, and all secrets. The Chaos Toolkit leaves a failed one out and
-    goes on with a ``${name}`` that nobody replaces; here nothing is touched then.
+    goes on with a ``${name}`` that nobody replaces; here nothing is touched then. ``environment``: what
+    variable files add to the environment, given to a ``run_probe`` that takes an argument of this name.
     """
     masker = Masker.of(found.secrets)
+    more: dict[str, Any] = {}
+    if "environment" in inspect.signature(run_probe).parameters:
+        more["environment"] = dict(environment or {})
     values: dict[str, Json] = {}
     for name, value in found.configuration.items():
         node = found.probes.get(name)
@@ -62,7 +72,7 @@ def run_probes(found: Variables, run_probe: RunProbe, reader: Reader) -> None:
             continue
         activity = _probe_activity(name, value, found.secrets)
         try:
-            output = run_probe(activity, dict(values), found.secrets)
+            output = run_probe(activity, dict(values), found.secrets, **more)
             values[name] = _taken(activity.provider["type"], output)
         except Exception as error:  # noqa: BLE001 - whatever a probe raises is its failure
             reason = masker.text(str(error).strip() or type(error).__name__)
