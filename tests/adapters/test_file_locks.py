@@ -176,11 +176,11 @@ from sloguard.adapters.locks import FileLocks
 locks = FileLocks(Path(sys.argv[1]))
 locks.acquire(["a"], "run parent")
 if os.fork():
-    print("held", flush=True)
+    os.write(1, b"held\\n")
     input()
     os._exit(0)
 locks.release()
-print("released", flush=True)
+os.write(1, b"released\\n")
 os.close(1)
 os.read(int(sys.argv[2]), 1)
 """

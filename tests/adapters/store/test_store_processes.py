@@ -22,13 +22,17 @@ from tests.support.runs import FAULT, RUN
 ROOT = Path(__file__).parents[3]
 
 WRITER = """
-import itertools, sys
+import itertools, os, sys
 from sloguard.adapters.store import Store
 from sloguard.ports import Intent
 from tests.support import runs as made
 
+def say(text):
+    # In one write, so that no line is cut in two by the kill.
+    os.write(1, f"{text}\\n".encode())
+
 store = Store(sys.argv[1])
-print("open", flush=True)
+say("open")
 for number in itertools.count():
     run = f"{sys.argv[2]}-{number:04}"
     announced = made.whole(run, evidence=[made.make_evidence(series=40, points=60)])
@@ -38,10 +42,10 @@ for number in itertools.count():
             store.begin(run, "method[0]")
             store.intend(Intent(f"i {run}", run, "method[0]", "f", "t", {"run": run}))
             # Said only once it is durable: from here on it must be there.
-            print("intent", run, flush=True)
+            say(f"intent {run}")
             store.mark(f"i {run}", "injected", record={"pid": number})
-            print("injected", run, flush=True)
-    print("ended", run, flush=True)
+            say(f"injected {run}")
+    say(f"ended {run}")
 """
 
 SOME = """
