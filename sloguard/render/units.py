@@ -49,14 +49,10 @@ _LOSES_UNIT = re.compile(r"[*/^%]|\b(?:count|count_values|group|changes|absent)\
 def unit_of(slo: Slo) -> str:
     """The unit of an SLO's values, as a unit of ``core.objective``; '' where they are plain numbers.
 
-    What the author wrote in an objective decides; a pair is a share; else the names of the metrics in
-    the query tell (Prometheus's naming conventions: ``_seconds``, ``_bytes``, ``_ratio``).
+    What the author wrote in an objective decides, and a pair is a share; else the names of the metrics
+    in the query tell (Prometheus's naming conventions: ``_seconds``, ``_bytes``, ``_ratio``).
     """
-    rules = (slo.objective, *(rule.objective for rule in (slo.before, slo.during, slo.after)))
-    declared = next((o.unit for o in rules if o.unit), "")
-    if declared:
-        return declared
-    return "%" if slo.is_pair else _unit_of_query(slo.query or "")
+    return slo.unit or _unit_of_query(slo.query or "")
 
 
 def _unit_of_query(query: str) -> str:

@@ -126,7 +126,9 @@ def _scene(
         objective, span = objective_in(slo, phase), shared.spans[phase]
         if objective is None or span.stop <= span.start or not len(values.labels):
             continue
-        held = assess(objective, values.values[:, span], baselines)
+        # The distance of two numbers near the largest there are is infinite, and that will do.
+        with np.errstate(over="ignore"):
+            held = assess(objective, values.values[:, span], baselines)
         counted = points.value[:, span]
         breach[:, span] |= held.breach & counted
         margin[:, span] = np.where(counted & ~np.isnan(held.margin), held.margin, np.inf)

@@ -156,6 +156,7 @@ def _label(
     width: float,
 ) -> Label:
     value = "" if worst is None else format_value(worst, model.unit)
+    value = lettering.fit(value, 0.08 * width, SMALL)
     room = 0.19 * width - lettering.width(value, SMALL)
     return Label(lettering.fit(name, room, SMALL), value, lettering.fit(note, 0.19 * width, TINY))
 

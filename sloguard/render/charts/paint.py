@@ -18,7 +18,7 @@ from sloguard.render.charts.names import paint_names
 from sloguard.render.charts.style import STYLES
 from sloguard.render.charts.svg import finished
 
-_SMALLEST, _LARGEST = (480, 320), (6000, 4000)
+_SMALLEST, _LARGEST = (560, 340), (6000, 4000)
 _MOST_PIXELS = 40_000_000
 
 

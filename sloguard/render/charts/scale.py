@@ -106,7 +106,7 @@ def _linear(
 
 
 def _logarithmic(low: float, high: float, positive: Floats, unit: str, ticks: int) -> ValueAxis:
-    """Decades (powers of two for binary sizes); with zeros, a linear foot below the first one."""
+    """Decades (powers of two for binary sizes); for zeros and what is next to it, a linear foot."""
     base = 2.0 if "i" in unit and unit != "%" else 10.0
     smallest = max(float(positive.min()), high * 10**-_DECADES)
     bottom = math.floor(math.log(smallest, base) + 1e-9)
@@ -116,9 +116,10 @@ def _logarithmic(low: float, high: float, positive: Floats, unit: str, ticks: in
     at = [base**power for power in powers]
     labels = [_decade(tick, unit) for tick in at]
     edge = high * base ** (0.06 * max(top - bottom, 1.0))
-    if low > 0:
-        foot = min(base**bottom, smallest)
-        return ValueAxis(foot, edge, "log", 0.0, tuple(zip(at, labels, strict=True)))
+    if low >= smallest:
+        return ValueAxis(
+            min(base**bottom, smallest), edge, "log", 0.0, tuple(zip(at, labels, strict=True))
+        )
     zero = "0%" if unit == "%" else "0"
     return ValueAxis(
         0.0, edge, "symlog", base**bottom, ((0.0, zero), *zip(at, labels, strict=True))
