@@ -147,16 +147,23 @@ def the_store(settings: Settings) -> Store:
         fail(str(error), FAILED)
 
 
-def console(*, stderr: bool = False, width: int | None = None) -> Console:
-    """A rich console; colours only on a terminal and without NO_COLOR."""
+#: Where nothing says how wide the output may be, tables get room for whole sentences.
+_WIDE = 120
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console; colours only on a terminal and without NO_COLOR, wide where it is none."""
     from rich.console import Console
 
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = max(made.width, _WIDE)
+    return made
 
 
 def show_verdict(document: Mapping[str, Any], format_: str, output: Path | None) -> None:
     """Print a verdict in one of FORMATS, or write it to a file."""
-    text = rendered(document, format_, wide=output is not None)
+    text = rendered(document, format_)
     if output is None:
         click.echo(text, nl=False)
         return
@@ -170,7 +177,7 @@ def show_verdict(document: Mapping[str, Any], format_: str, output: Path | None)
         click.echo(f"sloguard: {output} could not be written: {error.strerror}", err=True)
 
 
-def rendered(document: Mapping[str, Any], format_: str, *, wide: bool = False) -> str:
+def rendered(document: Mapping[str, Any], format_: str) -> str:
     """A verdict as text in one of FORMATS."""
     if format_ == "json":
         import json
@@ -186,7 +193,7 @@ def rendered(document: Mapping[str, Any], format_: str, *, wide: bool = False) -
         return markdown(document)
     from sloguard.render.console import print_verdict
 
-    target = console(width=None if sys.stdout.isatty() and not wide else max(console().width, 100))
+    target = console()
     with target.capture() as captured:
         print_verdict(document, target)
     return captured.get()

@@ -29,7 +29,4 @@ def command(config: Path | None) -> None:
         given = "*****" if one.secret else str(value)
         shown = one.default if origin == "default" else given
         table.add_row(*(Text(text) for text in (one.name, shown, origin, one.env, one.doc)))
-    target = console()
-    if not target.is_terminal:
-        target = console(width=max(target.width, 160))
-    target.print(table)
+    console().print(table)

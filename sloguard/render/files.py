@@ -8,12 +8,17 @@ import secrets
 import stat
 from pathlib import Path
 
+_NOT_A_FILE = "it is not a regular file"
+
 
 def write_atomically(path: str | Path, data: bytes) -> None:
     """Make ``data`` the whole content of a file, durably: readers see the old or the new one.
 
     Makes missing directories. Raises OSError, with the old content left as it was.
     """
+    if os.path.abspath(path).startswith(("/dev/", "/proc/")):
+        # What they lead to is open elsewhere: a new file in its place would be read by nobody.
+        raise OSError(None, _NOT_A_FILE)
     # A link stays a link, and what it points to is replaced.
     target = Path(os.path.realpath(path))
     mode = _mode_of(target)
@@ -42,7 +47,7 @@ def _mode_of(target: Path) -> int | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(None, "it is not a regular file")
+        raise OSError(None, _NOT_A_FILE)
     return stat.S_IMODE(found.st_mode)
 
 

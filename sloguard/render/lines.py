@@ -41,7 +41,7 @@ def _text(event: ev.Event) -> str | None:
         case ev.Observed():
             return "; ".join(reading(r) for r in event.readings) or None
         case ev.GuardTripped():
-            return f"guard {event.guard}: {event.reason}"
+            return f"stopping: {event.reason}"
         case ev.Interrupted():
             return f"stopping: {event.reason}"
         case ev.Note():

@@ -66,6 +66,8 @@ class LiveProgress:
                 return
             case ev.ActivityStarted():
                 self._doing = f"{event.section}: {event.activity.name}"
+            case ev.ActivityEnded():
+                self._doing = ""
             case ev.Observed():
                 self._take(event)
                 return
