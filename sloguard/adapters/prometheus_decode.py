@@ -1,11 +1,14 @@
-"""Prometheus's JSON into arrays: one series at a time, so that no big heap of objects ever exists.
+"""Prometheus's JSON into arrays: a few series at a time, so that no big heap of objects ever exists.
 
 What costs in decoding a large answer is objects, and the collector that walks them. An answer is cut into
-its series without decoding it; then the numbers of each become one flat array, whose every other member
-is a time. The times of a whole series are compared to the grid at once.
+its series without decoding it; then the numbers of a few of them become one flat array, whose every other
+member is a time, and the times are compared to the grid at once.
 """
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -29,6 +32,8 @@ from sloguard.ports import BadAnswer, BadQuery
 
 #: Grid and answer are whole milliseconds; less than this apart is the same time.
 SAME_TIME = 0.0006
+#: Bytes of text that are read at once: small beside a large answer, large beside a call.
+BLOCK = 1 << 16
 HISTOGRAMS = (
     "{count} of {total} series hold native histograms, which have no single value: their points count as "
     "NaN; wrap the query in histogram_quantile(), histogram_count() or histogram_avg()"
@@ -56,10 +61,11 @@ _values = msgspec.json.Decoder(tuple[float, str])
 class Rows:
     """The series of one range answer, put together from one or more pieces of its grid."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, parser: Callable[[], NumberParser] = number_parser) -> None:
         self.grid = grid
         self.times = grid.times
-        self.notes: dict[str, None] = {}
+        self._parser = parser
+        self._notes: dict[str, None] = {}
         self._rows: dict[LabelSet, int] = {}
         self._values = np.empty((0, grid.count))
         self._present = np.empty((0, grid.count), dtype=bool)
@@ -72,46 +78,37 @@ class Rows:
         """
         size, series, answer = cut(body)
         if answer.data is None or answer.data.resultType != "matrix":
-            kind = answer.data.resultType if answer.data else "nothing"
+            kind = answer.data.resultType if answer.data else ""
             raise BadAnswer(f"the answer to a range query holds {kind or 'nothing'}, not a matrix")
-        self.notes.update(dict.fromkeys(notes_of(answer)))
+        self._notes.update(dict.fromkeys(notes_of(answer)))
         if not self._rows:
-            self._reserve(size)
-        piece = _Piece(self.times[offset : offset + count], self.grid.step, offset)
-        parse = number_parser()
+            self._grow(size)
+        piece = _Piece(self.times[offset : offset + count], self.grid.step, self._parser())
         seen: set[LabelSet] = set()
-        with_histograms = 0
-        for one in series:
-            labels, where, values, has_histograms = piece.quick(one, parse) or piece.slow(one)
-            if labels in seen:
-                raise BadAnswer(f"two series bear the labels {_shown(labels)}")
-            seen.add(labels)
-            with_histograms += has_histograms
-            row = self._row(labels)
-            self._values[row, where] = values
-            self._present[row, where] = True
-        if with_histograms:
-            text = HISTOGRAMS.format(count=with_histograms, total=size)
-            self.notes[text] = None
+        for block in _blocks(series):
+            for labels, where, values in piece.read(block):
+                if labels in seen:
+                    raise BadAnswer(f"two series bear the labels {_shown(labels)}")
+                seen.add(labels)
+                row = self._row(labels)
+                self._values[row, offset : offset + count][where] = values
+                self._present[row, offset : offset + count][where] = True
+        if piece.histograms:
+            self._notes[HISTOGRAMS.format(count=piece.histograms, total=size)] = None
 
     def matrix(self) -> Matrix:
         """All that was taken in."""
         size = len(self._rows)
-        return Matrix(
-            self.grid,
-            tuple(self._rows),
-            self._values[:size],
-            self._present[:size],
-            tuple(self.notes),
-        )
+        values, present = self._values[:size], self._present[:size]
+        return Matrix(self.grid, tuple(self._rows), values, present, tuple(self._notes))
 
     def _row(self, labels: LabelSet) -> int:
         row = self._rows.setdefault(labels, len(self._rows))
         if row >= len(self._values):
-            self._reserve(max(16, len(self._values) // 4))
+            self._grow(max(16, len(self._values) // 4))
         return row
 
-    def _reserve(self, more: int) -> None:
+    def _grow(self, more: int) -> None:
         values = np.full((more, self.grid.count), np.nan)
         present = np.zeros((more, self.grid.count), dtype=bool)
         if len(self._values):
@@ -120,42 +117,67 @@ class Rows:
         self._values, self._present = values, present
 
 
-Found = tuple[LabelSet, "slice | NDArray[np.intp]", Floats, bool]
+#: Labels, the places of the samples among the points asked for, and their values.
+Found = tuple[LabelSet, "slice | NDArray[np.intp]", Floats]
 
 
 class _Piece:
-    """Reads single series against the part of the grid that was asked for."""
+    """Reads series against the part of the grid that was asked for."""
 
-    def __init__(self, times: Floats, step: float, offset: int) -> None:
+    def __init__(self, times: Floats, step: float, parse: NumberParser) -> None:
         self.times = times
         self.step = step
-        self.offset = offset
-        self.whole = slice(offset, offset + len(times))
+        self.histograms = 0
+        self._parse = parse
 
-    def quick(self, one: bytes, parse: NumberParser) -> Found | None:
-        """A series as it is usually written, all numbers; None for any other."""
-        at = one.find(VALUES)
-        if at < 0 or not one.startswith(METRIC) or not one.endswith(LAST_VALUE):
-            return None
-        numbers = parse(one, at + len(VALUES))
+    def read(self, block: Sequence[bytes]) -> Iterable[Found]:
+        """Some series, read together where they are written as usual and hold nothing but numbers."""
+        starts = [one.find(VALUES) for one in block]
+        usual = all(
+            start >= 0 and one.startswith(METRIC) and one.endswith(LAST_VALUE)
+            for one, start in zip(block, starts, strict=True)
+        )
+        texts = [one[at + len(VALUES) :] for one, at in zip(block, starts, strict=True)]
+        numbers = self._parse(texts) if usual else None
         if numbers is None:
-            return None
-        labels = label_set(decode(_metrics, one[len(METRIC) : at]))
-        times, values = numbers[::2], numbers[1::2]
-        if len(times) == len(self.times) and (times == self.times).all():
-            return labels, self.whole, values, False
-        return labels, self._places(labels, times), values, False
+            if len(block) > 1:
+                return (found for one in block for found in self.read([one]))
+            return [self._slow(block[0])]
+        labels = [
+            label_set(decode(_metrics, one[len(METRIC) : at]))
+            for one, at in zip(block, starts, strict=True)
+        ]
+        return self._whole(labels, numbers) or self._partial(labels, numbers, texts)
 
-    def slow(self, one: bytes) -> Found:
+    def _whole(self, labels: Sequence[LabelSet], numbers: Floats) -> Iterable[Found] | None:
+        """Series that have a sample at every point, which most do; None if these have not."""
+        points = len(self.times)
+        if len(numbers) != len(labels) * points * 2:
+            return None
+        samples = numbers.reshape(len(labels), points, 2)
+        if not (samples[:, :, 0] == self.times).all():
+            return None
+        return zip(labels, itertools.repeat(slice(None)), samples[:, :, 1], strict=False)
+
+    def _partial(
+        self, labels: Sequence[LabelSet], numbers: Floats, texts: Sequence[bytes]
+    ) -> Iterator[Found]:
+        end = 0
+        for one, text in zip(labels, texts, strict=True):
+            start, end = end, end + 2 * (text.count(b"[") + 1)
+            yield one, self._places(one, numbers[start:end:2]), numbers[start + 1 : end : 2]
+
+    def _slow(self, one: bytes) -> Found:
         """Any series: other spacing, other order of keys, histograms; says what is wrong with it."""
         series: _Series = decode(_series, one)
         labels = label_set(series.metric)
         points = [(at, _value(text)) for at, text in series.values]
         if series.histograms:
+            self.histograms += 1
             points += [(at, np.nan) for at, _ in series.histograms]
             points.sort(key=lambda point: point[0])
         flat = np.array(points, dtype=np.float64).reshape(-1, 2)
-        return labels, self._places(labels, flat[:, 0]), flat[:, 1], bool(series.histograms)
+        return labels, self._places(labels, flat[:, 0]), flat[:, 1]
 
     def _places(self, labels: LabelSet, times: Floats) -> NDArray[np.intp]:
         if not len(times):
@@ -166,13 +188,27 @@ class _Piece:
         off |= np.abs(self.times[inside] - times) > SAME_TIME
         if off.any():
             raise BadAnswer(
-                f"{_shown(labels)} has a sample at {float(times[off][0]):.3f}, which is not on the grid that was "
-                f"asked for ({self.times[0]:.3f} and every {self.step:g} s up to {self.times[-1]:.3f}); something "
-                "in front of the database aligns or caches queries: turn that off"
+                f"{_shown(labels)} has a sample at {float(times[off][0]):.3f}, which is not on the grid that "
+                f"was asked for ({self.times[0]:.3f} and every {self.step:g} s up to {self.times[-1]:.3f}); "
+                "something in front of the database aligns or caches queries: turn that off"
             )
         if (np.diff(inside) <= 0).any():
             raise BadAnswer(f"{_shown(labels)} has two samples at one time, or out of order")
-        return inside + self.offset
+        return inside
+
+
+def _blocks(series: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Series in turn, as many together as make reading them together worth while."""
+    block: list[bytes] = []
+    size = 0
+    for one in series:
+        block.append(one)
+        size += len(one)
+        if size >= BLOCK:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
 
 
 def decode_vector(body: bytes | bytearray) -> Vector:

@@ -1,8 +1,8 @@
-"""The samples of one series, as text, into one flat array of numbers."""
+"""The samples of several series, as text, into one flat array of numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import msgspec
@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-#: (a series as it was written, where its first time begins) -> time, value, time, value, …; None where
-#: the text up to the end of the series is not just samples.
-NumberParser = Callable[[bytes, int], "Floats | None"]
+
+#: Texts such as ``1,"2"],[3,"4"]]}``, the samples of one series each, up to its end -> time, value, time,
+#: value, … of all of them; None where they hold anything but samples.
+NumberParser = Callable[[Sequence[bytes]], "Floats | None"]
 
 
 def number_parser() -> NumberParser:
-    """The fastest parser at hand for ``1,"2"],[3,"4"]]}``; not to be shared between threads.
+    """The fastest parser at hand; not to be shared between threads.
 
     simdjson makes no object of any number, which halves the time of a large answer; where it is not
     installed msgspec does it.
@@ -27,35 +28,38 @@ def number_parser() -> NumberParser:
         return parse_plainly
     parser = simdjson.Parser()
 
-    def parse(one: bytes, start: int) -> Floats | None:
-        text = one[start:].translate(None, b'[]}"')
+    def parse(texts: Sequence[bytes]) -> Floats | None:
+        joined = b",".join(texts)
+        bare = joined.translate(None, b'[]}"')
         try:
-            listed = cast("simdjson.Array", parser.parse(b"[" + text + b"]"))
-            buffer = listed.as_buffer(of_type="d")
-        except ValueError:
-            # NaN and Inf are no JSON.
-            return parse_plainly(one, start)
-        numbers = np.frombuffer(buffer, dtype=np.float64)
-        return numbers if _fits(one, start, text, numbers, per_sample=4) else None
+            listed = cast("simdjson.Array", parser.parse(b"[" + bare + b"]"))
+            numbers = np.frombuffer(listed.as_buffer(of_type="d"), dtype=np.float64)
+        except (ValueError, TypeError, RuntimeError):
+            # NaN and Inf are no JSON, and integers beyond 64 bits are not read.
+            return parse_plainly(texts)
+        left_out = len(joined) - len(bare)
+        return numbers if _fits(numbers, left_out, len(texts), per_sample=4) else None
 
     return parse
 
 
-def parse_plainly(one: bytes, start: int) -> Floats | None:
-    """Times and values in turn; None where the text is not just samples."""
-    text = one[start:].translate(None, b"[]}")
+def parse_plainly(texts: Sequence[bytes]) -> Floats | None:
+    """Reads what simdjson does, and NaN and Inf."""
+    joined = b",".join(texts)
+    bare = joined.translate(None, b"[]}")
     try:
-        listed = _numbers.decode(b"[" + text.replace(b'"+Inf"', b'"Inf"') + b"]")
+        listed = _numbers.decode(b"[" + bare.replace(b'"+Inf"', b'"Inf"') + b"]")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     numbers = np.fromiter(listed, np.float64, len(listed))
-    return numbers if _fits(one, start, text, numbers, per_sample=2) else None
+    left_out = len(joined) - len(bare)
+    return numbers if _fits(numbers, left_out, len(texts), per_sample=2) else None
 
 
 _numbers = msgspec.json.Decoder(list[float], strict=False)
 
 
-def _fits(one: bytes, start: int, text: bytes, numbers: Floats, per_sample: int) -> bool:
+def _fits(numbers: Floats, left_out: int, texts: int, per_sample: int) -> bool:
     """Whether as many brackets and quotes were left out as so many samples have."""
     samples, odd = divmod(len(numbers), 2)
-    return not odd and len(one) - start - len(text) == samples * per_sample + 1
+    return not odd and left_out == samples * per_sample + texts

@@ -165,12 +165,13 @@ class SpanAdapter(HTTPAdapter):
         super().init_poolmanager(
             connections, maxsize, block=block, socket_options=_OPTIONS, **pool_kwargs
         )
-        _spanned(self.poolmanager)
+        spanned(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        return _spanned(super().proxy_manager_for(proxy, **proxy_kwargs))
+        return spanned(super().proxy_manager_for(proxy, **proxy_kwargs))
 
 
-def _spanned(manager: PoolManager) -> PoolManager:
+def spanned(manager: PoolManager) -> PoolManager:
+    """Let this manager make such connections from now on."""
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
     return manager

@@ -1,0 +1,50 @@
+"""Servers and files that any test may ask for; each is stopped and removed after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.certificates import Certificates, make_certificates
+from tests.support.servers import AlertmanagerServer, PrometheusServer, Server, has
+
+
+@pytest.fixture
+def start_prometheus(tmp_path: Path) -> Iterator[Callable[..., PrometheusServer]]:
+    """Starts real Prometheus servers (see PrometheusServer for what they can be told)."""
+    if not has("prometheus", "promtool"):
+        pytest.skip("prometheus and promtool are not installed")
+    yield from _starter(PrometheusServer, tmp_path)
+
+
+@pytest.fixture
+def start_alertmanager(tmp_path: Path) -> Iterator[Callable[..., AlertmanagerServer]]:
+    """Starts real Alertmanagers."""
+    if not has("prometheus-alertmanager"):
+        pytest.skip("prometheus-alertmanager is not installed")
+    yield from _starter(AlertmanagerServer, tmp_path)
+
+
+def _starter(kind: type[Any], directory: Path) -> Iterator[Callable[..., Any]]:
+    started: list[Server] = []
+
+    def start(**options: Any) -> Any:
+        server = kind(directory / f"{kind.__name__}-{len(started)}", **options)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority, a server and a client."""
+    if not has("openssl"):
+        pytest.skip("openssl is not installed")
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
