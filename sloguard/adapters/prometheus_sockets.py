@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
@@ -72,8 +73,10 @@ class _TlsSocket(_Spanned, ssl.SSLSocket):
     pass
 
 
-def resolve(host: str, port: int, seconds: float) -> list[Any]:
-    """``getaddrinfo`` within ``seconds``; raises TimeoutError or socket.gaierror.
+def resolve(
+    host: str, port: int, seconds: float, lookup: Callable[..., Any] = socket.getaddrinfo
+) -> list[Any]:
+    """The addresses of a host within ``seconds``; raises TimeoutError or socket.gaierror.
 
     The C library cannot be interrupted, and with a dead name server it takes minutes, so a thread asks.
     """
@@ -81,7 +84,7 @@ def resolve(host: str, port: int, seconds: float) -> list[Any]:
 
     def ask() -> None:
         try:
-            answer.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            answer.put(lookup(host, port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
             answer.put(error)
 
@@ -89,7 +92,7 @@ def resolve(host: str, port: int, seconds: float) -> list[Any]:
     try:
         found = answer.get(timeout=seconds)
     except queue.Empty:
-        raise TimeoutError(f"no answer from the name servers within {seconds:.3g} s") from None
+        raise TimeoutError("no answer from the name servers in time") from None
     if isinstance(found, UnicodeError):
         raise socket.gaierror(socket.EAI_NONAME, "not a host name") from found
     if isinstance(found, Exception):
@@ -110,7 +113,7 @@ def connect(host: str, port: int, seconds: float, options: _TYPE_SOCKET_OPTIONS)
             sock.connect(address)
         except TimeoutError:
             sock.close()
-            last = TimeoutError(f"no connection within {seconds:.3g} s")
+            last = TimeoutError("no connection in time")
         except OSError as error:
             sock.close()
             last = error

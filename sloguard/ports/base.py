@@ -7,7 +7,7 @@ with a text that a person can act on and that holds no credentials.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event as Flag
 from typing import Any, Protocol
 
@@ -195,7 +195,8 @@ class UnfinishedRun:
 
     ``document``: the experiment as written (secrets masked); ``source``: its file, absolute;
     ``variables``: what ``--var`` gave (secrets masked). ``alive``: its process still runs.
-    ``began_method``: something may have been injected.
+    ``began_method``: something may have been injected. ``resolved``: the experiment with the
+    configuration of that run filled in, secrets as references or masked.
     """
 
     id: str
@@ -207,6 +208,7 @@ class UnfinishedRun:
     began_method: bool
     started_at: float
     fault_at: float | None = None
+    resolved: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runs(Protocol):

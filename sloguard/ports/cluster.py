@@ -16,13 +16,15 @@ from typing import Any, Literal, Protocol
 from sloguard.ports.base import OutsideError
 
 Object = dict[str, Any]
+Objects = list[Object]
 Propagation = Literal["Foreground", "Background", "Orphan"]
 
 
 class ClusterError(OutsideError):
     """The cluster did not do what was asked. ``status``: HTTP status, 0 without an answer.
 
-    ``reason``, ``causes`` and ``details`` are the ones of the API server's Status object.
+    ``reason`` and ``causes`` are the ones of the API server's Status object. ``maybe_done``: an earlier
+    try of the same call may have been carried out, so that this refusal may be due to one's own success.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class ClusterError(OutsideError):
         self.reason = reason
         self.causes = tuple(causes)
         self.retry_after = retry_after
+        self.maybe_done = False
 
 
 class ClusterNotFound(ClusterError):
@@ -167,7 +170,7 @@ class Cluster(Protocol):
         *,
         labels: str = "",
         fields: str = "",
-    ) -> list[Object]:
+    ) -> Objects:
         """All objects that fit, of all pages; of all namespaces without one.
 
         ``labels`` and ``fields`` are selectors as kubectl takes them. Each object has its

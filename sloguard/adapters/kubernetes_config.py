@@ -1,0 +1,154 @@
+"""How a cluster is reached: kubeconfig, context, service account, impersonation."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sloguard.ports import ClusterError, ClusterUnauthorized, Whereabouts
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesSettings:
+    """``kubeconfig`` None: KUBECONFIG, else ~/.kube/config. ``in_cluster`` None: the service account is
+    used where there is one and no kubeconfig. Times in seconds: ``timeout`` for a call with all its
+    retries, ``connect_timeout`` until a connection stands. ``namespace``: where sloguard keeps its own."""
+
+    kubeconfig: Path | None = None
+    context: str = ""
+    in_cluster: bool | None = None
+    impersonate: str = ""
+    impersonate_groups: Sequence[str] = ()
+    namespace: str = ""
+    timeout: float = 30.0
+    connect_timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What a client is made of. ``configuration``: the Kubernetes client's own, credentials loaded."""
+
+    configuration: Any
+    context: str
+    headers: Mapping[str, str]
+    whereabouts: Whereabouts
+    own_namespace: str
+
+
+def connection(settings: KubernetesSettings, environ: Mapping[str, str] = os.environ) -> Connection:
+    """Read the configuration. Raises ClusterError with what is missing and where it was looked for."""
+    inside = _is_inside(settings, environ)
+    configuration, context, its_namespace = (
+        _service_account(environ) if inside else _kubeconfig(settings, environ)
+    )
+    here = _whereabouts(context, environ)
+    return Connection(
+        configuration=configuration,
+        context=context,
+        headers=_impersonation(settings),
+        whereabouts=here,
+        own_namespace=settings.namespace or here.namespace or its_namespace or "default",
+    )
+
+
+def _impersonation(settings: KubernetesSettings) -> dict[str, str]:
+    if not settings.impersonate:
+        return {}
+    headers = {"Impersonate-User": settings.impersonate}
+    if settings.impersonate_groups:
+        # urllib3 joins repeated headers in the same way; the server splits neither, so only one fits.
+        if len(settings.impersonate_groups) > 1:
+            raise ClusterError("impersonate_groups: one group at most can be impersonated")
+        headers["Impersonate-Group"] = settings.impersonate_groups[0]
+    return headers
+
+
+def _is_inside(settings: KubernetesSettings, environ: Mapping[str, str]) -> bool:
+    if settings.in_cluster is not None:
+        return settings.in_cluster
+    named = settings.kubeconfig or settings.context or environ.get("KUBECONFIG")
+    return (
+        not named and not _default_file().is_file() and bool(environ.get("KUBERNETES_SERVICE_HOST"))
+    )
+
+
+def _default_file() -> Path:
+    return Path("~/.kube/config").expanduser()
+
+
+def _service_account(environ: Mapping[str, str]) -> tuple[Any, str, str]:
+    from kubernetes.client import Configuration
+    from kubernetes.config import ConfigException
+    from kubernetes.config.incluster_config import (
+        SERVICE_CERT_FILENAME,
+        SERVICE_TOKEN_FILENAME,
+        InClusterConfigLoader,
+    )
+
+    configuration = Configuration()
+    try:
+        InClusterConfigLoader(
+            SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME, environ=dict(environ)
+        ).load_and_set(configuration)
+    except (ConfigException, OSError) as error:
+        raise ClusterUnauthorized(
+            f"the service account of this pod cannot be used: {error}; "
+            "is this a pod of a cluster, and is automountServiceAccountToken on?"
+        ) from error
+    return configuration, "in-cluster", ""
+
+
+def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> tuple[Any, str, str]:
+    from kubernetes.client import Configuration
+    from kubernetes.config import ConfigException
+    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+    from yaml import YAMLError
+
+    files = _files(settings, environ)
+    there = [file for file in files.split(os.pathsep) if file and Path(file).expanduser().is_file()]
+    if not there:
+        raise ClusterError(
+            f"no kubeconfig at {files}; name one with SLOGUARD_KUBERNETES_KUBECONFIG, "
+            "or set kubernetes.in_cluster inside of a cluster"
+        )
+    try:
+        merged = KubeConfigMerger(os.pathsep.join(there)).config
+        loader = KubeConfigLoader(config_dict=merged, active_context=settings.context or None)
+        configuration = Configuration()
+        loader.load_and_set(configuration)
+        current = loader.current_context
+    except ConfigException as error:
+        raise ClusterError(f"{files}: {_plain(error)}") from error
+    except (OSError, YAMLError, ValueError, TypeError, AttributeError, KeyError) as error:
+        # The text of a YAML error quotes the file, which holds credentials.
+        raise ClusterError(f"{files} is not a kubeconfig ({type(error).__name__})") from error
+    return configuration, str(current["name"]), str(current["context"].get("namespace") or "")
+
+
+def _files(settings: KubernetesSettings, environ: Mapping[str, str]) -> str:
+    if settings.kubeconfig is not None:
+        return str(settings.kubeconfig)
+    return environ.get("KUBECONFIG") or str(_default_file())
+
+
+def _plain(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _whereabouts(context: str, environ: Mapping[str, str]) -> Whereabouts:
+    """The pod that this process runs in, if it is one of a cluster; its name is its host's name."""
+    if not environ.get("KUBERNETES_SERVICE_HOST"):
+        return Whereabouts(context)
+    namespace = environ.get("POD_NAMESPACE", "")
+    if not namespace:
+        try:
+            namespace = (SERVICE_ACCOUNT / "namespace").read_text("utf-8").strip()
+        except OSError:
+            namespace = ""
+    return Whereabouts(context, namespace, environ.get("POD_NAME") or socket.gethostname())
