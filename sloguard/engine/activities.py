@@ -17,7 +17,7 @@ from sloguard.engine.session import Session, Stopped
 from sloguard.host.marks import ACTIVITY, RUN
 from sloguard.providers.calls import failed_action
 from sloguard.providers.result import Result, timed_out
-from sloguard.spec import substitute
+from sloguard.spec.substitution import substitute
 
 #: Whether an output is within a tolerance. Called beside the loop.
 Hold = Callable[[Json], bool]
@@ -125,7 +125,7 @@ class Activities:
             found = yield from session.attempt(lambda: fault_of(provider), activity.name)
             if found is not None:
                 return (yield from injecting(session, activity, provider, found, stop))
-        environment = {RUN: session.run, ACTIVITY: activity.key}
+        environment = {**experiment.environment, RUN: session.run, ACTIVITY: activity.key}
         task = session.begin(
             lambda: session.ports.call(
                 provider,

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from sloguard.core.model import Activity
 from sloguard.engine.loop import Work
 from sloguard.engine.session import Session, Stopped
-from sloguard.spec import substitute
+from sloguard.spec.substitution import substitute
 
 log = logging.getLogger(__name__)
 

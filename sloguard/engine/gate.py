@@ -32,7 +32,7 @@ from sloguard.engine.session import NotStarted, Session
 from sloguard.host.marks import ACTIVITY, RUN
 from sloguard.ports import MetricsError
 from sloguard.providers.tolerance import Tolerated, within
-from sloguard.spec import substitute
+from sloguard.spec.substitution import substitute
 
 
 def gate(session: Session, activities: Activities, controls: Controls) -> Work[None]:
@@ -176,7 +176,7 @@ def _within(session: Session, activity: Activity, output: Json) -> Tolerated:
     call = functools.partial(
         session.ports.call,
         stop=threading.Event(),
-        environment={RUN: session.run, ACTIVITY: activity.key},
+        environment={**experiment.environment, RUN: session.run, ACTIVITY: activity.key},
     )
     return within(
         tolerance,

@@ -22,7 +22,7 @@ from sloguard.engine.queries import Queries, look_up
 from sloguard.engine.session import NotStarted, Session, Stopped
 from sloguard.faults.base import FaultError, Plan
 from sloguard.ports import Held, Metrics, MetricsError, OutsideError
-from sloguard.spec import substitute
+from sloguard.spec.substitution import substitute
 
 #: A clock that is known less well than this blurs the marks.
 _VAGUE_CLOCK = 1.0

@@ -7,12 +7,9 @@ while it is worked on, and undoing is idempotent.
 from __future__ import annotations
 
 import functools
-import json
 import logging
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from sloguard.core.document import document
@@ -32,12 +29,13 @@ from sloguard.engine.undo import by_hand, left_rollback, undoing
 from sloguard.host.marks import processes_of
 from sloguard.host.signals import end
 from sloguard.ports import Held, Runs, UnfinishedRun
-from sloguard.spec import substitute
+from sloguard.spec.substitution import braced_names, substitute
 
 log = logging.getLogger(__name__)
 
-#: Reads an experiment file with the variables that ``--var`` gave; ``spec.load``, wired.
-Load = Callable[[str, Mapping[str, Any]], Experiment]
+#: Reads an experiment, from its file or from the document that was kept of it, with the variables that
+#: ``--var`` gave; ``spec.load``, wired. Whatever it raises means that it cannot be read.
+Load = Callable[[str | Mapping[str, Any], Mapping[str, Any]], Experiment]
 
 INTERRUPTED = "interrupted"
 
@@ -99,6 +97,7 @@ class _Recovery:
     ) -> None:
         self._run, self._runs, self._load = run, runs, load
         self._problems: list[str] = []
+        self._secret_names = _secret_names(run.resolved or run.document)
         found = self._experiment()
         # Controls were told of the beginning by another process; half of the story is no use to them.
         self._unread = found is None and _declared_rollbacks(run.document)
@@ -168,7 +167,9 @@ class _Recovery:
         experiment = session.experiment
         for activity in experiment.rollbacks:
             provider = substitute(activity.provider, experiment.configuration, experiment.secrets)
-            if activity.key not in session.rolled_back and _holds_mask(provider):
+            if activity.key in session.rolled_back:
+                continue
+            if _holds_mask(provider) or _names(provider) & self._secret_names:
                 session.rolled_back.add(activity.key)
                 why = "it needs a secret, and secrets are not kept with a run"
                 yield session.tell(left_rollback(activity, why))
@@ -181,36 +182,78 @@ class _Recovery:
     # The experiment as it was.
 
     def _experiment(self) -> Experiment | None:
-        """From its file, which knows the secrets; where that is gone or has changed, as it was kept."""
-        run = self._run
-        if run.source and Path(run.source).is_file():
-            found = self._loaded(run.source, run.source)
-            if found is not None:
-                kept = run.document.get("rollbacks") or []
-                if _same(found.declared.get("rollbacks") or [], kept):
-                    return found
-                self._problems.append(
-                    f"{run.source} has changed since; its rollbacks are run as kept"
-                )
-        if not run.document:
-            return None
-        with tempfile.TemporaryDirectory(prefix="sloguard-") as folder:
-            path = Path(folder, "experiment.json")
-            path.write_text(json.dumps(dict(run.document)), encoding="utf-8")
-            return self._loaded(str(path), f"the experiment kept with run {run.id}")
+        """As it was kept, with the configuration of that run; its file is asked for secrets alone.
 
-    def _loaded(self, path: str, name: str) -> Experiment | None:
+        The file, or the environment, may say something else today; a rollback must not.
+        """
+        run = self._run
+        kept = dict(run.resolved or run.document)
+        if not kept:
+            return None
+        name = f"the experiment kept with run {run.id}"
+        found = self._loaded(kept, name)
+        if found is None and "secrets" in kept:
+            # A secret that cannot be found today stops only the rollbacks that need it.
+            found = self._loaded({k: v for k, v in kept.items() if k != "secrets"}, name)
+        if found is None or not self._lacks_secrets(found):
+            return found
+        fresh = self._loaded(run.source, run.source) if run.source else None
+        return found if fresh is None else _with_secrets(found, fresh)
+
+    def _lacks_secrets(self, found: Experiment) -> bool:
+        rollbacks = [r.provider for r in found.rollbacks]
+        needed = bool(_names(rollbacks) & self._secret_names)
+        unknown = not found.secrets or _holds_mask(found.secrets)
+        return _holds_mask(rollbacks) or (needed and unknown)
+
+    def _loaded(self, source: str | Mapping[str, Any], name: str) -> Experiment | None:
         try:
-            return self._load(path, self._run.variables)
+            return self._load(source, self._run.variables)
         except Exception as error:  # whatever a file says today, the undo must go on
-            log.debug("loading %s", path, exc_info=True)
+            log.debug("loading %s", name, exc_info=True)
             said = str(error).splitlines() or [type(error).__name__]
             self._problems.append(f"{name} cannot be read: {said[0]}")
             return None
 
 
+def _with_secrets(kept: Experiment, fresh: Experiment) -> Experiment:
+    """The kept experiment with the file's secrets; rollbacks that held a literal one from the file too,
+    where they are the same but for it."""
+    by_key = {rollback.key: rollback for rollback in fresh.rollbacks}
+
+    def whole(rollback: Activity) -> Activity:
+        other = by_key.get(rollback.key)
+        if other is None or not _holds_mask(rollback.provider):
+            return rollback
+        filled = substitute(other.provider, kept.configuration, None)
+        return other if _same(filled, rollback.provider) else rollback
+
+    return replace(
+        kept,
+        secrets=fresh.secrets,
+        rollbacks=tuple(whole(rollback) for rollback in kept.rollbacks),
+    )
+
+
 def _declared_rollbacks(kept: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [a for a in kept.get("rollbacks") or [] if isinstance(a, Mapping)]
+
+
+def _secret_names(kept: Mapping[str, Any]) -> set[str]:
+    """Every name of every group."""
+    groups = (kept.get("secrets") or {}).values()
+    return {str(name) for group in groups if isinstance(group, Mapping) for name in group}
+
+
+def _names(value: Json) -> set[str]:
+    """The ``${names}`` that were not filled in, anywhere inside."""
+    if isinstance(value, str):
+        return set(braced_names(value))
+    if isinstance(value, Mapping):
+        return set().union(*map(_names, value.values()))
+    if isinstance(value, list | tuple):
+        return set().union(*map(_names, value))
+    return set()
 
 
 def _unreadable(key: str, declared: Mapping[str, Any]) -> FaultRecord:
@@ -224,9 +267,9 @@ def _holds_mask(value: Json) -> bool:
     if isinstance(value, str):
         return MASK in value
     if isinstance(value, Mapping):
-        return any(_holds_mask(v) for v in value.values())
+        return any(map(_holds_mask, value.values()))
     if isinstance(value, list | tuple):
-        return any(_holds_mask(v) for v in value)
+        return any(map(_holds_mask, value))
     return False
 
 

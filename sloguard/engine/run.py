@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
-from typing import Any
 
 from sloguard.core.events import Event, Note, RunEnded, RunStarted
 from sloguard.core.model import Experiment, PhaseName
@@ -24,7 +23,7 @@ from sloguard.engine.preflight import preflight
 from sloguard.engine.session import NotStarted, Session, Stop, Stopped
 from sloguard.engine.undo import undoing
 from sloguard.engine.watch import Watcher
-from sloguard.spec import substitute
+from sloguard.spec.masking import masked
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +126,7 @@ class _Run:
     def whole(self) -> Work[None]:
         """Everything, from RunStarted to RunEnded."""
         session = self.session
-        resolved = _resolved(session)
+        resolved = masked(session.experiment)
         shown = replace(
             session.experiment,
             configuration=session.masker.data(session.experiment.configuration),
@@ -252,9 +251,3 @@ class _Run:
             yield from self.controls.cleanup()
         self._over = True
         session.ports.locks.release()
-
-
-def _resolved(session: Session) -> dict[str, Any]:
-    made = session.experiment
-    filled = substitute(made.declared, made.configuration, made.secrets)
-    return dict(session.masker.data(filled))

@@ -218,11 +218,10 @@ def test_a_fault_that_nobody_knows_any_more_is_left():
 # Reading the experiment again.
 
 
-def secretive():
-    rollback = action("rollbacks[0]", "back", arguments={"token": "${token}"})
-    return experiment(
-        rollbacks=(rollback,), secrets={"api": {"token": "t0ken-value"}}, declared={"secrets": {}}
-    )
+def secretive(token="${token}", **more):
+    rollback = action("rollbacks[0]", "back", arguments={"token": token})
+    declared = {"secrets": {"api": {"token": MASK}}}
+    return experiment(rollbacks=(rollback,), declared=declared, **more)
 
 
 def with_back(world: World) -> list:
@@ -231,32 +230,86 @@ def with_back(world: World) -> list:
     return given
 
 
-def test_secrets_come_from_the_file(tmp_path):
+SECRET = {"api": {"token": "t0ken-value"}}
+
+
+def test_the_configuration_is_that_of_the_run_and_not_of_today():
     world = ready()
     given = with_back(world)
-    made = secretive()
+    made = experiment(rollbacks=(action("rollbacks[0]", "back", arguments={"ns": "${ns}"}),))
     broken_run(world, made)
-    source = tmp_path / "made.yaml"
-    source.write_text("here")
+    resolved = {**made.declared, "configuration": {"ns": "shop"}}
     asked: list = []
 
-    def load(path, variables):
-        asked.append((path, dict(variables)))
-        return made
+    def load(source, variables):
+        asked.append((source, dict(variables)))
+        return replace(made, configuration=source["configuration"])
 
-    unfinished = replace(dead(made, source=str(source)), variables={"x": 1})
+    unfinished = replace(dead(made, source="/changed.yaml"), resolved=resolved, variables={"x": 1})
     recovered(world, FakeRuns(unfinished), load)
-    assert asked == [(str(source), {"x": 1})]
-    assert given == [{"token": "t0ken-value"}]
+    assert asked == [(resolved, {"x": 1})]
+    assert given == [{"ns": "shop"}]
 
 
-def test_a_rollback_that_needs_a_secret_that_was_not_kept_is_left_and_not_run():
+def test_secrets_that_were_not_kept_come_from_the_file():
     world = ready()
     given = with_back(world)
     made = secretive()
     broken_run(world, made)
-    masked = replace(made, secrets={"api": {"token": MASK}})
-    last = recovered(world, FakeRuns(dead(made)), loads(masked))[-1]
+
+    def load(source, variables):
+        return replace(made, secrets=SECRET if source == "/made.yaml" else {"api": {"token": MASK}})
+
+    events = recovered(world, FakeRuns(dead(made, source="/made.yaml")), load)
+    assert given == [{"token": "t0ken-value"}]
+    assert events[-1].outcome is Outcome.ABORTED
+    assert "t0ken-value" not in repr(events)
+
+
+def test_a_literal_secret_of_a_rollback_comes_from_the_file_if_that_is_the_same_but_for_it():
+    world = ready()
+    given = with_back(world)
+    made = secretive(token=f"Bearer {MASK}")
+    broken_run(world, made)
+    file = secretive(token="Bearer abcdef", secrets=SECRET)
+
+    def load(source, variables):
+        return file if source == "/made.yaml" else made
+
+    recovered(world, FakeRuns(dead(made, source="/made.yaml")), load)
+    assert given == [{"token": "Bearer abcdef"}]
+
+
+def test_a_file_that_has_changed_is_not_believed():
+    world = ready()
+    made = secretive(token=f"Bearer {MASK}")
+    with_back(world)
+    broken_run(world, made)
+    file = experiment(rollbacks=(action("rollbacks[0]", "delete_everything"),), secrets=SECRET)
+
+    def load(source, variables):
+        return file if source == "/made.yaml" else made
+
+    last = recovered(world, FakeRuns(dead(made, source="/made.yaml")), load)[-1]
+    assert world.log == ["undo a"]
+    assert last.outcome is Outcome.NOT_RESTORED
+
+
+@pytest.mark.parametrize("found", [{"api": {"token": MASK}}, {}])
+def test_a_rollback_that_needs_a_secret_nobody_has_is_left_and_not_run(found):
+    world = ready()
+    given = with_back(world)
+    made = secretive()
+    broken_run(world, made)
+
+    def load(source, variables):
+        if source == "/gone.yaml":
+            raise OSError("no such file")
+        if not found and "secrets" in source:
+            raise ValueError("the environment variable TOKEN is not set")
+        return replace(made, secrets=found)
+
+    last = recovered(world, FakeRuns(dead(made, source="/gone.yaml")), load)[-1]
     assert given == []
     assert last.outcome is Outcome.NOT_RESTORED
     assert "it needs a secret" in last.reason
@@ -265,29 +318,12 @@ def test_a_rollback_that_needs_a_secret_that_was_not_kept_is_left_and_not_run():
     assert left["by_hand"] == "python: tests.support.nothing.back(token='${token}')"
 
 
-def test_a_file_that_has_changed_is_not_believed(tmp_path):
-    world = ready()
-    with_back(world)
-    made = experiment(rollbacks=(action("rollbacks[0]", "back"),))
-    broken_run(world, made)
-    source = tmp_path / "made.yaml"
-    source.write_text("here")
-    changed = experiment(rollbacks=(action("rollbacks[0]", "delete_everything"),))
-    events = recovered(
-        world,
-        FakeRuns(dead(made, source=str(source))),
-        lambda path, _variables: changed if path == str(source) else made,
-    )
-    assert world.log == ["undo a", "call back"]
-    assert any("has changed since" in e.message for e in events if isinstance(e, Note))
-
-
 def test_an_experiment_that_nobody_can_read_leaves_its_rollbacks_and_undoes_its_faults():
     world = ready()
     made = experiment(rollbacks=(action("rollbacks[0]", "back", name="put it back"),))
     broken_run(world, made)
 
-    def load(path, variables):
+    def load(source, variables):
         raise ValueError("line 3: what is this?")
 
     last = recovered(world, FakeRuns(dead(made)), load)[-1]

@@ -209,9 +209,9 @@ def test_an_error_of_sloguards_own_is_raised_once_all_is_undone():
         return original(query, grid)
 
     original, metrics.range = metrics.range, broken_range
+    events = run(made, world.ports(), world.options())
     with pytest.raises(RuntimeError, match="a bug"):
-        for event in run(made, world.ports(), world.options()):
-            seen.append(event)
+        seen.extend(events)
     assert nothing_left(world)
     assert rollbacks_ran_if_begun(world)
     assert not any(isinstance(event, RunEnded) for event in seen)

@@ -105,7 +105,7 @@ class SimulatedThreads:
         def body() -> None:
             try:
                 task.value = work()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
                 task.error = error
             finally:
                 task.ended = True

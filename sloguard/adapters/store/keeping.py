@@ -141,6 +141,7 @@ class KeepingPart(StorePart):
                 began_method=bool(row.begun or row.intended),
                 started_at=row.started_at,
                 fault_at=row.fault_at,
+                resolved=parsed(row.resolved),
             )
             for row in rows
         )
