@@ -69,7 +69,9 @@ def _table(entries: tuple[Entry, ...]) -> None:
 
 
 def _whole(one: Entry) -> str:
-    lines = [f"{one.name}  (module: {one.module}, func: {one.func})", "", one.doc.strip(), ""]
+    lines = [f"{one.name}: {one.summary}", ""]
+    if one.doc.strip():
+        lines += [one.doc.strip(), ""]
     if one.arguments:
         lines.append("Arguments:")
     for argument in one.arguments:

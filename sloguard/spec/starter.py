@@ -37,14 +37,23 @@ GROUP_LABELS = (
     "exported_service",
     "job",
 )
+#: The best known first, counters and histograms each among themselves.
 _PREFERRED = (
     "http_requests_total",
+    "http_request_duration_seconds_bucket",
     "istio_requests_total",
+    "istio_request_duration_milliseconds_bucket",
     "http_server_requests_seconds_count",
+    "http_server_requests_seconds_bucket",
     "http_server_request_duration_seconds_count",
+    "http_server_request_duration_seconds_bucket",
     "grpc_server_handled_total",
+    "grpc_server_handling_seconds_bucket",
     "nginx_ingress_controller_requests",
+    "nginx_ingress_controller_request_duration_seconds_bucket",
 )
+#: Histograms whose names do not say that they count in milliseconds.
+_IN_MILLISECONDS = ("_milliseconds_bucket", "_ms_bucket", "rq_time_bucket")
 #: Exporters of the monitoring itself; their requests are nobody's steady state.
 _OWN = (
     "prometheus_",
@@ -98,17 +107,16 @@ def look(ask: Question) -> tuple[list[Found], list[Found]]:
     mine = [n for n in names if n and not n.startswith(_OWN)]
     counters = sorted((n for n in mine if not n.endswith("_bucket")), key=_rank)
     histograms = sorted(
-        (n for n in mine if n.endswith(("seconds_bucket", "milliseconds_bucket", "_time_bucket"))),
+        (n for n in mine if n.endswith(("seconds_bucket", *_IN_MILLISECONDS))),
         key=_rank,
     )
     with_status = [f for f in (_found(n, ask) for n in counters[:12]) if f.status]
     return with_status[:6], [_found(n, ask) for n in histograms[:6]]
 
 
-def _rank(name: str) -> tuple[int, str]:
-    base = name.replace("_bucket", "_count")
-    known = base in _PREFERRED or name in _PREFERRED
-    return (_PREFERRED.index(name) if name in _PREFERRED else 10 if known else 20, name)
+def _rank(name: str) -> tuple[int, bool, str]:
+    known = _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED)
+    return known, "seconds" not in name, name
 
 
 def _found(metric: str, ask: Question) -> Found:
@@ -164,10 +172,10 @@ def _errors(found: Found, choice: Choice) -> str:
 
 def _latency(found: Found, choice: Choice) -> str:
     bound = choice.latency
-    if "milliseconds" in found.metric:
+    if found.metric.endswith(_IN_MILLISECONDS):
         from sloguard.core.objective import parse_quantity
 
-        # Istio counts in milliseconds: a bound with a time unit would be a thousand times too small.
+        # A bound with a time unit is in seconds: a thousand times too small for these.
         bound = f"{parse_quantity(bound)[0] * 1000:g}"
     inner = f"sum{_by(found, 'le')} (rate({_selector(found, choice)}[{choice.lookback}]))"
     return _LATENCY.format(query=f"histogram_quantile(0.99, {inner})", latency=bound)
