@@ -196,4 +196,8 @@ def rendered(document: Mapping[str, Any], format_: str) -> str:
     target = console()
     with target.capture() as captured:
         print_verdict(document, target)
-    return captured.get()
+    text = captured.get()
+    if target.is_terminal:
+        return text
+    # Tables are padded to their width; in a file or a log that is only noise.
+    return "\n".join(line.rstrip() for line in text.split("\n"))

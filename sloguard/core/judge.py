@@ -16,7 +16,7 @@ from sloguard.core.model import PhaseName, Timeline, Verdict
 from sloguard.core.objective import Bools, Ints
 from sloguard.core.points import Frame, Values, frame, named_removed, points_of, slo_values
 from sloguard.core.reasons import Explainer
-from sloguard.core.results import PhaseResult, SeriesResult, SloResult
+from sloguard.core.results import IDLE_NOTE, PhaseResult, SeriesResult, SloResult
 from sloguard.core.series import SloEvidence, Surroundings
 
 _VERDICTS = tuple(Verdict)
@@ -176,7 +176,7 @@ def _note(made: Explainer, row: int) -> str:
     if series.ended[row]:
         return "ended before the fault"
     if series.all_idle[row]:
-        return "idle all through"
+        return IDLE_NOTE
     if series.removed[row] and series.sampled_until[row] < made.shared.grid.count - 1:
         return f"ended with its {made.removed_by(row)}"
     return ""

@@ -9,6 +9,10 @@ from sloguard.core.model import PhaseName, Verdict
 from sloguard.core.series import LabelSet, SloEvidence
 
 
+#: Why a series is left out where another one of its SLO was judged.
+IDLE_NOTE = "idle all through"
+
+
 @dataclass(frozen=True, slots=True)
 class PhaseResult:
     """One series in one phase. Times are seconds since the epoch; spans are seconds.

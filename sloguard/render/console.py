@@ -50,7 +50,9 @@ def print_verdict(document: Document, console: Console) -> None:
     for row in unhappy(rows):
         console.print(_bullet(MARKS[row.verdict], STYLES[row.verdict], row.reason))
     said = {row.reason for row in rows}
-    if document["outcome"] != "met" and not _already(document["reason"], said):
+    # What is left behind is said below, with how to undo it.
+    told = document["outcome"] in ("met", "not-restored") or _already(document["reason"], said)
+    if not told:
         console.print(_bullet("•", "", document["reason"]))
     for note in document.get("notes", ()):
         console.print(_bullet("•", "dim", note))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sloguard.core.model import PhaseName, Verdict
+from sloguard.core.results import IDLE_NOTE
 from sloguard.core.text import format_duration, format_value
 
 Document = Mapping[str, Any]
@@ -54,8 +55,10 @@ def slo_rows(document: Document) -> list[Row]:
 
 def _slo_row(slo: Mapping[str, Any]) -> Row:
     series = slo["series"]
+    # What was left out of the verdict is left out of the cells too.
+    counted = [s for s in series if s.get("note") != IDLE_NOTE] or series
     name = slo["name"] if len(series) < 2 else f"{slo['name']} ({len(series)} series)"
-    cells = [_cell(series, phase, slo.get("unit", "")) for phase in PhaseName]
+    cells = [_cell(counted, phase, slo.get("unit", "")) for phase in PhaseName]
     return Row(
         name,
         slo.get("objective", ""),

@@ -79,7 +79,7 @@ def model_of(
         deviation=deviation_of(
             curves, [scene.results[row] for row in named], phases, times, step, unit
         ),
-        recovery=recovery_of(slo, timeline, result.series if result else (), names),
+        recovery=recovery_of(slo, timeline, _judged(scene), names),
         excused=_excused(evidence, timeline, scene),
         away=spans_of(scene.shared.blind, times, step, timeline.end),
         alerts=alerts_of(alerts),
@@ -172,6 +172,11 @@ def _worst_first(scene: _Scene) -> list[int]:
         )
 
     return sorted(rows, key=weight)
+
+
+def _judged(scene: _Scene) -> list[SeriesResult]:
+    """What was judged, each read once: a row of an answer is made when it is read."""
+    return [result for result in scene.results if result is not None]
 
 
 def _curve(scene: _Scene, row: int, name: str, telling: Sequence[str]) -> Curve:
