@@ -144,10 +144,16 @@ def connection_problem(error: BaseException) -> tuple[str, bool, bool]:
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = f"its certificate is not trusted: {cause.verify_message or cause.reason}"
             return f"{reason}; name the CA that signed it", False, False
+        if isinstance(cause, ssl.SSLEOFError):
+            return "TLS was cut off; it may ask for a client certificate", True, False
         if isinstance(cause, ssl.SSLError):
             if _CERTIFICATE_ASKED.search(str(cause).replace("_", " ")):
                 return "it asks for a client certificate that it accepts", False, True
-            return f"TLS failed: {shorten(cause.reason or str(cause), 120)}", False, False
+            return (
+                f"TLS failed: {shorten(getattr(cause, 'reason', '') or str(cause), 120)}",
+                False,
+                False,
+            )
         if isinstance(cause, socket.gaierror):
             return f"its name is not known: {cause.strerror}", True, False
     return _transient_problem(chain), True, False
@@ -155,8 +161,6 @@ def connection_problem(error: BaseException) -> tuple[str, bool, bool]:
 
 def _transient_problem(chain: list[BaseException]) -> str:
     names = {type(cause).__name__ for cause in chain}
-    if "IncompleteRead" in names or "InvalidChunkLength" in names:
-        return "the answer broke off"
     if "RemoteDisconnected" in names:
         return "the connection was closed without an answer"
     if "ReadTimeoutError" in names:
@@ -164,8 +168,10 @@ def _transient_problem(chain: list[BaseException]) -> str:
     for cause in chain:
         if isinstance(cause, TimeoutError):
             return shorten(cause.strerror or str(cause), 160).lower()
-        if isinstance(cause, OSError) and cause.strerror and cause.errno is not None:
+        if isinstance(cause, OSError) and isinstance(cause.strerror, str):
             return cause.strerror.lower()
+    if "ProtocolError" in names:
+        return "the answer broke off"
     last = chain[-1]
     return shorten(f"{type(last).__name__}: {last}", 160)
 

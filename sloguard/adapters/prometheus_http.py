@@ -14,7 +14,7 @@ from requests import PreparedRequest, Response, Session
 from requests.auth import AuthBase, _basic_auth_str
 from requests.exceptions import RequestException
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError, InsecureRequestWarning
+from urllib3.exceptions import DecodeError, HTTPError, InsecureRequestWarning
 from urllib3.util import Timeout
 
 from sloguard.adapters.prometheus_errors import (
@@ -28,7 +28,13 @@ from sloguard.adapters.prometheus_errors import (
 from sloguard.adapters.prometheus_settings import PrometheusSettings
 from sloguard.adapters.prometheus_sockets import SpanAdapter
 from sloguard.core.masking import Masker
-from sloguard.ports import AnswerTooLarge, MetricsError, MetricsRefused, MetricsUnreachable
+from sloguard.ports import (
+    AnswerTooLarge,
+    BadAnswer,
+    MetricsError,
+    MetricsRefused,
+    MetricsUnreachable,
+)
 
 #: How much of a body is read at once: less than what the C library maps anew for every piece.
 PIECE = 1 << 16
@@ -201,6 +207,8 @@ class PrometheusSession(Session):
         return body
 
     def _connection_error(self, error: Exception) -> tuple[MetricsError, bool]:
+        if isinstance(error, DecodeError):
+            return BadAnswer(f"{self.where} sent what cannot be unpacked: {error.args[0]}"), False
         reason, again, refused = connection_problem(error)
         kind = MetricsRefused if refused else MetricsUnreachable
         made = kind(f"{self.where} cannot be reached: {reason}")
