@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from sloguard.adapters.store.database import Database
 from sloguard.adapters.store.errors import AmbiguousRun, RunNotFound
@@ -100,9 +98,7 @@ def upsert(
     update: tuple[str, ...],
 ) -> None:
     """Insert a row, or update these columns of the one that has the same keys (none: leave it)."""
-    # Two classes with the same methods and no common type.
-    make: Any = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    statement = make(table).values(**values)
+    statement = _insert(connection)(table).values(**values)
     if update:
         statement = statement.on_conflict_do_update(
             index_elements=list(keys), set_={name: statement.excluded[name] for name in update}
@@ -110,6 +106,17 @@ def upsert(
     else:
         statement = statement.on_conflict_do_nothing(index_elements=list(keys))
     connection.execute(statement)
+
+
+def _insert(connection: Connection) -> Any:
+    # Two functions alike without a common type; each brings its whole dialect with it.
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert
 
 
 def parsed(text: str | None, otherwise: Any = None) -> Any:

@@ -288,7 +288,8 @@ import sloguard.adapters.store
 heavy = {"sqlalchemy", "alembic", "psycopg"} & set(sys.modules)
 print(sorted(heavy))
 store = sloguard.adapters.store.Store(sys.argv[1])
-print(sorted({"alembic", "psycopg", "psutil", "mako"} & set(sys.modules)))
+heavy = {"alembic", "psycopg", "psutil", "mako", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm"}
+print(sorted(heavy & set(sys.modules)))
 """
 
 
