@@ -172,7 +172,7 @@ _CONTROL_PROVIDER = Table(
     "The module of a control.",
     (
         Key("type", s.CONTROL_TYPE, "Always python.", required=True),
-        Key("module", s.TEXT, "Dotted name of the module.", required=True),
+        Key("module", late(s.TEXT), "Dotted name of the module.", required=True),
         Key("arguments", Anything(), "Arguments of the control's functions.", nullable=True),
         Key("secrets", Anything(), "Groups of secrets.", nullable=True),
     ),

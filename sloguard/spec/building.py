@@ -13,7 +13,11 @@ from sloguard.spec.variables import Variables
 
 
 class Builder:
-    """Makes the experiment of one file; what is wrong with its references goes to ``reader``."""
+    """Makes the experiment of one file.
+
+    Making a builder follows the references, and reports those that lead nowhere to ``reader``; the tree may
+    still be wrong then. ``experiment`` is for a tree without problems.
+    """
 
     def __init__(self, root: Node, reader: Reader) -> None:
         self.root = root
@@ -21,6 +25,9 @@ class Builder:
         self.references = References(root)
         self.controls = self._named_controls()
         self.activities = {place.key: self._activity(place) for place in places(root)}
+        self.top_controls = self._controls_of(root)
+        hypothesis = root.get("steady-state-hypothesis")
+        self.hypothesis_controls = self._controls_of(hypothesis, "steady-state-hypothesis.")
 
     def experiment(
         self, values: Mapping[str, Any], found: Variables, *, title: str, source: str
@@ -40,10 +47,8 @@ class Builder:
             guards=tuple(values.get("abort-when") or ()),
             method=self._section("method"),
             rollbacks=self._section("rollbacks"),
-            controls=self._controls_of(self.root),
-            hypothesis_controls=self._controls_of(
-                self.root.get("steady-state-hypothesis"), "steady-state-hypothesis."
-            ),
+            controls=self.top_controls,
+            hypothesis_controls=self.hypothesis_controls,
             configuration=found.configuration,
             secrets=found.secrets,
             contributions=declared.get("contributions") or {},
@@ -113,8 +118,8 @@ class Builder:
             ref = control.get("ref")
             if ref is None or control.get("provider") is not None:
                 found.append(control.plain())
-            elif ref.value in self.controls:
-                found.append(self.controls[ref.value])
+            elif str(ref.value) in self.controls:
+                found.append(self.controls[str(ref.value)])
             else:
                 expected = ", ".join(self.controls) or "a control with a provider"
                 self.reader.problem(

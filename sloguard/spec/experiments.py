@@ -10,7 +10,7 @@ from sloguard.spec import scalars as s
 from sloguard.spec.activities import CONTROLS, ActivityOrRef
 from sloguard.spec.errors import Reader
 from sloguard.spec.providers import PROVIDER
-from sloguard.spec.shapes import Anything, Json, Key, ListOf, MappingOf
+from sloguard.spec.shapes import Anything, Json, Key, ListOf, MappingOf, late
 from sloguard.spec.slos import GUARDS, PHASES, SLOS
 from sloguard.spec.tables import Table
 
@@ -121,7 +121,7 @@ RUNTIME = Table(
 EXTENSION = Table(
     "extension",
     "Data of an extension of the Chaos Toolkit.",
-    (Key("name", s.TEXT, "Name of the extension.", required=True),),
+    (Key("name", late(s.TEXT), "Name of the extension.", required=True),),
     open=True,
 )
 

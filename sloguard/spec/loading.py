@@ -148,17 +148,18 @@ class _Reading:
         table = self._table(reader)
         found = self._variables(reader, run_probe)
         values = table.read(self.root, "", reader)
-        experiment = Builder(self.root, reader).experiment(
-            {} if values is FAILED else values,
-            found,
-            title=Path(self.document.file).stem,
-            source=os.path.abspath(self.document.file) if self.document.file else "",
-        )
+        builder = Builder(self.root, reader)
         _warn_of_texts(self.root, reader)
         masker = Masker.of(found.secrets)
         reader.problems = [_masked(problem, masker) for problem in reader.problems]
         reader.warnings = [_masked(warning, masker) for warning in reader.warnings]
         self._raise(reader)
+        experiment = builder.experiment(
+            {} if values is FAILED else values,
+            found,
+            title=Path(self.document.file).stem,
+            source=os.path.abspath(self.document.file) if self.document.file else "",
+        )
         if not experiment.slos and not experiment.probes:
             message = "there is neither an SLO nor a probe: a run can only end as inconclusive"
             reader.warn(self.root, "", message)

@@ -43,7 +43,7 @@ PROCESS = Table(
             mistaken=("command", "cmd", "executable")),
         Key("arguments",
             ByType("a text (through the shell), a list or a mapping of arguments",
-                   scalar=late(s.LOOSE_TEXT), list=ListOf(Anything(), "arguments"),
+                   scalar=s.ARGUMENTS_TEXT, list=ListOf(Anything(), "arguments"),
                    mapping=MappingOf(Anything(), "arguments")),
             "Arguments: a text, a list, or a mapping of options to values.", nullable=True,
             mistaken=("args", "argv")),

@@ -59,6 +59,11 @@ def loose_text(value: Any) -> str:
     return text(str(value) if isinstance(value, int | float) else value)
 
 
+def arguments_text(value: Any) -> str:
+    """Arguments for a shell: any text, an empty one too, or a number."""
+    return value if value == "" else loose_text(value)
+
+
 def number(
     least: float | None = None, above: float | None = None, most: float | None = None
 ) -> Callable[[Any], float]:
@@ -192,8 +197,11 @@ NAME = Scalar(
         "type": ["string", "number"],
         "minLength": 1,
         "maxLength": 200,
-        "pattern": r"^[^\x00-\x1f]*\S",
+        "pattern": r"^\s*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*\s*$",
     },
+)
+ARGUMENTS_TEXT = Scalar(
+    "text", arguments_text, {"type": ["string", "number", "boolean"]}, texts=True, late=True
 )
 QUERY = Scalar("a PromQL query", query, {"type": "string", "minLength": 1}, texts=True)
 FLAG = Scalar("true or false", flag, {"type": "boolean"})

@@ -188,7 +188,7 @@ class Tagged:
             return reader.problem(node, path, "'type' is missing", self.expected)
         if not isinstance(kind.value, str) or kind.value not in self.variants:
             hint = did_you_mean(str(kind.value), list(self.variants))
-            message = f"unknown type {kind.written or kind.value!r}"
+            message = f"unknown type: {shown(kind)}"
             expected = "one of " + ", ".join(self.variants)
             return reader.problem(kind, join(path, "type"), message, expected, hint)
         return self.variants[kind.value].read(node, path, reader)
