@@ -52,7 +52,7 @@ class Target:
             loop = asyncio.get_running_loop()
             try:
                 found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-            except OSError:
+            except (OSError, UnicodeError):
                 raise Failed("name not resolved") from None
             self._addresses, self._looked_up = [f[4][0] for f in found], now
         self._turn += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import resource
 import ssl
 import sys
@@ -184,7 +185,7 @@ def _target(order: Mapping[str, Any]) -> Target:
     )
 
 
-async def _main(order: Mapping[str, Any]) -> dict[str, Any]:
+async def _main(order: Mapping[str, Any]) -> None:
     load = Load(order)
     loop = asyncio.get_running_loop()
 
@@ -194,7 +195,11 @@ async def _main(order: Mapping[str, Any]) -> dict[str, Any]:
             loop.call_soon_threadsafe(load.stop.set)
 
     threading.Thread(target=listen, daemon=True).start()
-    return await load.run()
+    report = await load.run()
+    sys.stdout.write(json.dumps(report) + "\n")
+    sys.stdout.flush()
+    # At once: a name that is being looked up would keep the loop from closing for seconds.
+    os._exit(0)
 
 
 def main() -> None:
@@ -205,6 +210,4 @@ def main() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    report = asyncio.run(_main(order))
-    sys.stdout.write(json.dumps(report) + "\n")
-    sys.stdout.flush()
+    asyncio.run(_main(order))

@@ -137,7 +137,7 @@ def _plan(
 
 
 def _interface(name: Any) -> str:
-    known = sorted(os.listdir("/sys/class/net"))
+    known = tc.interfaces()
     if not isinstance(name, str) or not re.fullmatch(r"[^\s/]{1,15}", name) or name not in known:
         raise FaultError(f"interface: no '{name}' here; there are {', '.join(known)}")
     return name

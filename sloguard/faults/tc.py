@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,9 +80,14 @@ def _said(text: str) -> str:
     return line.removeprefix("Error: ").strip()
 
 
+def interfaces() -> list[str]:
+    """The network interfaces of this namespace (/sys may show those of another)."""
+    return sorted(name for _, name in socket.if_nameindex())
+
+
 def qdiscs(interface: str) -> list[dict[str, Any]] | None:
     """The queueing disciplines of an interface as ``tc -j`` tells them; None if there is no interface."""
-    if not os.path.isdir(f"/sys/class/net/{interface}"):
+    if interface not in interfaces():
         return None
     return parsed(run(["-j", "qdisc", "show", "dev", interface]))
 

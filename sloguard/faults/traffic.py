@@ -147,7 +147,7 @@ def _networks(host: str) -> list[Network]:
         pass
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise FaultError(
             f"hosts: '{host}' is not an address and does not resolve: {error}"
         ) from None

@@ -36,6 +36,7 @@ class Web:
     seen: list[Seen] = field(default_factory=list)
     #: Requests for /gate wait until it is set.
     gate: threading.Event = field(default_factory=threading.Event)
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def url(self) -> str:
@@ -44,6 +45,8 @@ class Web:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body leave in two pieces; the second must not wait for a delayed acknowledgement.
+    disable_nagle_algorithm = True
     web: Web
 
     def _serve(self) -> None:
@@ -101,6 +104,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _redirect(self, _path: str) -> None:
         self._answer(302, "text/plain", b"", Location="/json")
+
+    def _once(self, path: str) -> None:
+        # Closes a kept connection without having announced it.
+        self._ok(path)
+        self.close_connection = True
+
+    def _stall(self, path: str) -> None:
+        # The first request holds everybody up, as a garbage collector would.
+        with self.web.one_at_a_time:
+            if len([s for s in self.web.seen if s.path == "/stall"]) == 1:
+                time.sleep(1.0)
+        self._ok(path)
 
     def _slow(self, path: str) -> None:
         time.sleep(float(path.rsplit("/", 1)[1]))
