@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -106,11 +105,11 @@ def run_probe(
     return result.output
 
 
-def loader(var_files: tuple[Path, ...] = ()) -> Callable[[str, Mapping[str, Any]], Experiment]:
-    """Reads an experiment with variables, as recovery needs it; raises SpecError."""
+def loader() -> Callable[[str | Mapping[str, Any], Mapping[str, Any]], Experiment]:
+    """Reads an experiment, a file or as it was kept, as recovery needs it; raises SpecError."""
     from sloguard.spec import load
 
-    def read(path: str, variables: Mapping[str, Any]) -> Experiment:
-        return load(path, variables=variables, var_files=var_files, run_probe=run_probe)
+    def read(source: str | Mapping[str, Any], variables: Mapping[str, Any]) -> Experiment:
+        return load(source, variables=variables, run_probe=run_probe)
 
     return read

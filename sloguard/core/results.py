@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sloguard.core.model import PhaseName, Verdict
 from sloguard.core.series import LabelSet, SloEvidence
 
-
 #: Why a series is left out where another one of its SLO was judged.
 IDLE_NOTE = "idle all through"
 

@@ -58,7 +58,9 @@ def _slo_row(slo: Mapping[str, Any]) -> Row:
     # What was left out of the verdict is left out of the cells too.
     counted = [s for s in series if s.get("note") != IDLE_NOTE] or series
     name = slo["name"] if len(series) < 2 else f"{slo['name']} ({len(series)} series)"
-    cells = [_cell(counted, phase, slo.get("unit", "")) for phase in PhaseName]
+    # The number nearest to its bound is the highest one, unless the objective is a lower bound.
+    sign = -1.0 if str(slo.get("objective", "")).startswith(">") else 1.0
+    cells = [_cell(counted, phase, slo.get("unit", ""), sign) for phase in PhaseName]
     return Row(
         name,
         slo.get("objective", ""),
@@ -68,11 +70,18 @@ def _slo_row(slo: Mapping[str, Any]) -> Row:
     )
 
 
-def _cell(series: Sequence[Mapping[str, Any]], phase: PhaseName, unit: str) -> Cell:
+def _cell(series: Sequence[Mapping[str, Any]], phase: PhaseName, unit: str, sign: float) -> Cell:
     counted = [s["phases"][phase] for s in series if s["verdict"] != Verdict.NOT_JUDGED]
     if not counted:
         return Cell(Verdict.NOT_JUDGED, "")
-    worst = max(counted, key=lambda p: (Verdict(p["verdict"]).rank, p["breach_seconds"] or 0))
+    worst = max(
+        counted,
+        key=lambda p: (
+            Verdict(p["verdict"]).rank,
+            p["breach_seconds"] or 0,
+            float("-inf") if p["worst"] is None else sign * float(p["worst"]),
+        ),
+    )
     return Cell(Verdict(worst["verdict"]), _cell_text(worst, phase, unit))
 
 
