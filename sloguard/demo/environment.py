@@ -39,7 +39,7 @@ STEADY = (
     f'sum(rate(http_requests_total{{service="front", code="200"}}[5s])) > bool {RATE * 0.6:g}'
     ') * (sum(rate(http_requests_total{service="front", code=~"5.."}[5s])) == bool 0'
     ") * (histogram_quantile(0.99, sum by (le) "
-    '(rate(http_request_duration_seconds_bucket{service="front"}[5s]))) < bool 0.25'
+    '(rate(http_request_duration_seconds_bucket{service="front"}[5s]))) < bool 1'
     f') * (sum(up{{job="checkout"}}) == bool {REPLICAS})'
 )
 

@@ -56,7 +56,7 @@ def alert_rules() -> dict[str, Any]:
     )
     slow = (
         "histogram_quantile(0.99, sum by (le) "
-        '(rate(http_request_duration_seconds_bucket{service="front"}[5s]))) > 0.25'
+        '(rate(http_request_duration_seconds_bucket{service="front"}[5s]))) > 1'
     )
     rules = [
         _alert(
@@ -108,7 +108,7 @@ def envoy_config(ports: Ports) -> dict[str, Any]:
 
     - ``upstream.use_retry``: the share (0..100) of requests that may be retried; default 100
     - ``fault.http.abort.abort_percent``: answered with 503 by Envoy itself; default 0
-    - ``fault.http.delay.fixed_delay_percent`` and ``fault.http.delay.fixed_duration_ms``; default 0 of 500 ms
+    - ``fault.http.delay.fixed_delay_percent`` and ``fault.http.delay.fixed_duration_ms``; default 0 of 3 s
     """
     return {
         "admin": {"address": _address(ports.envoy_admin)},
@@ -143,7 +143,7 @@ def _listener(ports: Ports) -> dict[str, Any]:
     fault = _typed(
         "http.fault.v3.HTTPFault",
         abort={"http_status": 503, "percentage": nothing},
-        delay={"fixed_delay": "0.5s", "percentage": nothing},
+        delay={"fixed_delay": "3s", "percentage": nothing},
     )
     filters = [
         {"name": "envoy.filters.http.fault", "typed_config": fault},
@@ -151,7 +151,7 @@ def _listener(ports: Ports) -> dict[str, Any]:
     ]
     route = {
         "cluster": "checkout",
-        "timeout": "2s",
+        "timeout": "4s",
         "retry_policy": {
             "retry_on": "connect-failure,refused-stream,reset",
             "num_retries": 3,
@@ -193,7 +193,7 @@ def _cluster(ports: Ports) -> dict[str, Any]:
     return {
         "name": "checkout",
         "type": "STATIC",
-        "connect_timeout": "0.25s",
+        "connect_timeout": "1s",
         "lb_policy": "ROUND_ROBIN",
         # The default of 3 retries at once would turn a full retry into an error by chance.
         "circuit_breakers": {"thresholds": [{"max_retries": 100}]},

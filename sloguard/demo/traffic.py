@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 #: Customers on the way at once; above that new ones stay away (a shop that hangs is not to be buried).
 MOST = 256
-PATIENCE = 5.0
+PATIENCE = 10.0
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -113,7 +113,7 @@ def test_without_retries_the_customers_meet_the_dead_replica(demo: Demo) -> None
 def test_a_delay_shows_in_the_tail_and_goes_away(demo: Demo) -> None:
     set_runtime(demo, fault__http__delay__fixed_delay_percent="30")
     try:
-        eventually(lambda: (demo.query(SLOWEST) or 0) > 0.4)
+        eventually(lambda: (demo.query(SLOWEST) or 0) > 2)
     finally:
         set_runtime(demo, fault__http__delay__fixed_delay_percent="")
     demo.settle(2)
@@ -242,7 +242,7 @@ def test_a_signal_while_it_starts_ends_it_cleanly(python, tmp_path: Path, number
 def test_ctrl_c_is_the_ordinary_end_of_a_kept_demo(python) -> None:
     keeper = python(KEEPER)
     line, said = "", []
-    while "api/v2/alerts" not in line:
+    while "After a fault" not in line:
         line = keeper.stdout.readline()
         assert line, "it ended early"
         said.append(line)
