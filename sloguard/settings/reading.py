@@ -137,7 +137,7 @@ class _Reader:
                     at,
                     "unknown setting",
                     "",
-                    did_you_mean(env, [e.lower() for e in by_env]).upper(),
+                    did_you_mean(env, list(by_env)),
                 )
 
     def read_flags(self, flags: Mapping[str, Any]) -> None:
