@@ -109,7 +109,8 @@ class Server:
 class PrometheusServer(Server):
     """A Prometheus. ``targets``: job -> addresses (``host:port``) to scrape, at ``interval`` seconds
     (``intervals``: other ones by job); ``rules``: groups as in a rules file; ``openmetrics``: files whose
-    samples become blocks; ``alertmanager``: its ``host:port``; ``web_config``: TLS and passwords."""
+    samples become blocks; ``alertmanager``: its ``host:port``; ``web_config``: TLS and passwords, as in its
+    web configuration file; ``more``: other top keys of its configuration."""
 
     targets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     interval: float = 1.0
@@ -118,6 +119,14 @@ class PrometheusServer(Server):
     openmetrics: Sequence[Path] = ()
     alertmanager: str = ""
     flags: Sequence[str] = ()
+    web_config: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        scheme = "https" if "tls_server_config" in self.web_config else "http"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     @property
     def data(self) -> Path:
@@ -134,8 +143,16 @@ class PrometheusServer(Server):
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--web.enable-lifecycle",
             "--log.level=warn",
+            *([f"--web.config.file={self.directory / 'web.yml'}"] if self.web_config else []),
             *self.flags,
         ]
+
+    def _ready(self) -> bool:
+        if not self.web_config:
+            return super()._ready()
+        # Whoever asks needs a certificate or a password; it listens once it is ready.
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def start(self) -> None:
         """Write its configuration and blocks, start it, wait until it answers."""
@@ -164,7 +181,10 @@ class PrometheusServer(Server):
         if self.alertmanager:
             managers = [{"static_configs": [{"targets": [self.alertmanager]}]}]
             config["alerting"] = {"alertmanagers": managers}
+        config.update(self.more)
         (self.directory / "prometheus.yml").write_text(json.dumps(config), "utf-8")
+        if self.web_config:
+            (self.directory / "web.yml").write_text(json.dumps(self.web_config), "utf-8")
 
     def _job(self, name: str, hosts: Sequence[str]) -> dict[str, Any]:
         interval = _duration(self.intervals.get(name, self.interval))
