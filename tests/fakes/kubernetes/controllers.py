@@ -1,0 +1,579 @@
+"""Controllers, scheduler and kubelets, enough that a cluster comes back to what was asked of it."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tests.fakes.kubernetes import selecting
+from tests.fakes.kubernetes.api import Api
+from tests.fakes.kubernetes.defaults import fill
+from tests.fakes.kubernetes.state import Object, State, stamp
+
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+ZONE = "topology.kubernetes.io/zone"
+
+
+def template_hash(template: Object) -> str:
+    """The double's own; real ones differ, and nothing may depend on them."""
+    text = json.dumps(template, sort_keys=True).encode()
+    return (
+        hashlib.sha256(text)
+        .hexdigest()[:9]
+        .translate(str.maketrans("0123456789aeiou", "bcdfghjklm46789"))
+    )
+
+
+class Controllers:
+    """``starts``: kubelets bring pods to Running and Ready; ``ends``: they end pods that are deleted."""
+
+    def __init__(
+        self, state: State, api: Api, hashed: Callable[[Object], str] = template_hash
+    ) -> None:
+        self._state, self._api, self._hash = state, api, hashed
+        self.starts = True
+        self.ends = True
+        self._address = 1
+
+    def settle(self) -> None:
+        """Until nothing changes any more."""
+        for _ in range(100):
+            before = self._state.version
+            self.step()
+            if self._state.version == before:
+                return
+        raise AssertionError("the double's controllers do not come to rest")
+
+    def step(self) -> None:
+        """Each controller once. What they read and write is one moment to others."""
+        with self._state.lock:
+            for part in (
+                self._nodes,
+                self._garbage,
+                self._deployments,
+                self._replica_sets,
+                self._stateful_sets,
+                self._daemon_sets,
+                self._schedule,
+                self._kubelets,
+                self._budgets,
+                self._endpoints,
+                self._statuses,
+                self._namespaces,
+            ):
+                part()
+
+    def _put(self, kind: str, obj: Object) -> Object:
+        return self._state.put(self._state.kind(kind), obj)
+
+    def _remove(self, kind: str, obj: Object) -> None:
+        self._state.remove(self._state.kind(kind), obj)
+
+    def _make(self, kind: str, obj: Object) -> Object:
+        made = fill(self._state.kind(kind), obj, self._api.suffix() if kind == "Pod" else "")
+        return self._state.add(self._state.kind(kind), made)
+
+    # Nodes and what is left behind.
+
+    def _nodes(self) -> None:
+        for node in self._state.all("Node"):
+            spec = node["spec"]
+            taints = [t for t in spec.get("taints") or [] if t["key"] != UNSCHEDULABLE]
+            had = len(taints) != len(spec.get("taints") or [])
+            if spec.get("unschedulable") and not had:
+                taint = {"key": UNSCHEDULABLE, "effect": "NoSchedule", "timeAdded": stamp()}
+                spec["taints"] = [*taints, taint]
+                self._put("Node", node)
+            elif had and not spec.get("unschedulable"):
+                spec["taints"] = taints
+                if not taints:
+                    del spec["taints"]
+                self._put("Node", node)
+
+    def _garbage(self) -> None:
+        """Pods of nodes that are gone, and what belongs to owners that are gone."""
+        nodes = {n["metadata"]["name"] for n in self._state.all("Node")}
+        for pod in self._state.all("Pod"):
+            if pod["spec"].get("nodeName") and pod["spec"]["nodeName"] not in nodes:
+                self._remove("Pod", pod)
+        uids = {o["metadata"]["uid"] for k in self._state.kinds for o in self._state.all(k.kind)}
+        for kind in self._state.kinds:
+            for obj in self._state.all(kind.kind):
+                owners = obj["metadata"].get("ownerReferences") or []
+                if owners and not any(o["uid"] in uids for o in owners):
+                    self._remove(kind.kind, obj)
+
+    def _namespaces(self) -> None:
+        for namespace in self._state.all("Namespace"):
+            if not namespace["metadata"].get("deletionTimestamp"):
+                continue
+            name = namespace["metadata"]["name"]
+            for kind in self._state.kinds:
+                for obj in self._state.all(kind.kind, name) if kind.namespaced else []:
+                    self._remove(kind.kind, obj)
+            self._remove("Namespace", namespace)
+
+    # Workloads.
+
+    def _owned(self, kind: str, owner: Object) -> list[Object]:
+        return [
+            o
+            for o in self._state.all(kind, owner["metadata"].get("namespace"))
+            if any(
+                r["uid"] == owner["metadata"]["uid"]
+                for r in o["metadata"].get("ownerReferences") or []
+            )
+        ]
+
+    def _pods_of(self, owner: Object) -> list[Object]:
+        pods = self._owned("Pod", owner)
+        return [
+            p
+            for p in pods
+            if not p["metadata"].get("deletionTimestamp")
+            and p["status"].get("phase") not in ("Failed", "Succeeded")
+        ]
+
+    def _deployments(self) -> None:
+        for deployment in self._state.all("Deployment"):
+            spec, template = deployment["spec"], deployment["spec"]["template"]
+            wanted = int(spec["replicas"])
+            name = f"{deployment['metadata']['name']}-{self._hash(template)}"
+            sets = self._owned("ReplicaSet", deployment)
+            current = next((s for s in sets if s["metadata"]["name"] == name), None)
+            revisions = [
+                int(s["metadata"]["annotations"]["deployment.kubernetes.io/revision"]) for s in sets
+            ]
+            if current is None:
+                made = self._replica_set(deployment, name, max(revisions, default=0) + 1)
+                current = self._make("ReplicaSet", made)
+            about = deployment["metadata"].setdefault("annotations", {})
+            revision = current["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+            if about.get("deployment.kubernetes.io/revision") != revision:
+                about["deployment.kubernetes.io/revision"] = revision
+                self._put("Deployment", deployment)
+            ready = sum(map(_is_ready, self._pods_of(current)))
+            for old in sets:
+                keep = 0 if old is not current else wanted
+                if old["metadata"]["name"] != name:
+                    keep = max(wanted - ready, 0) if old["spec"]["replicas"] else 0
+                    keep = min(keep, old["spec"]["replicas"])
+                self._set_replicas(old, keep)
+            self._set_replicas(current, wanted)
+
+    def _set_replicas(self, replica_set: Object, wanted: int) -> None:
+        if replica_set["spec"]["replicas"] != wanted:
+            replica_set["spec"]["replicas"] = wanted
+            self._put("ReplicaSet", replica_set)
+
+    def _replica_set(self, deployment: Object, name: str, revision: int) -> Object:
+        about, spec = deployment["metadata"], deployment["spec"]
+        template = copy.deepcopy(spec["template"])
+        hashed = {"pod-template-hash": name.rsplit("-", 1)[1]}
+        labels = {**template["metadata"].get("labels", {}), **hashed}
+        template["metadata"]["labels"] = labels
+        selector = copy.deepcopy(spec["selector"])
+        selector["matchLabels"] = {**selector.get("matchLabels", {}), **hashed}
+        return {
+            "metadata": {
+                "name": name,
+                "namespace": about["namespace"],
+                "labels": labels,
+                "annotations": {"deployment.kubernetes.io/revision": str(revision)},
+                "ownerReferences": [_reference("apps/v1", "Deployment", about)],
+            },
+            "spec": {"replicas": spec["replicas"], "selector": selector, "template": template},
+        }
+
+    def _replica_sets(self) -> None:
+        for owner in self._state.all("ReplicaSet"):
+            pods, wanted = self._pods_of(owner), int(owner["spec"]["replicas"])
+            for _ in range(wanted - len(pods)):
+                self._make_pod("ReplicaSet", owner)
+            unready_first = sorted(pods, key=lambda p: (_is_ready(p), -int(p["metadata"]["resourceVersion"])))  # fmt: skip
+            for pod in unready_first[: max(len(pods) - wanted, 0)]:
+                self._end(pod)
+
+    def _stateful_sets(self) -> None:
+        for owner in self._state.all("StatefulSet"):
+            wanted = int(owner["spec"]["replicas"])
+            title = owner["metadata"]["name"]
+            there = {p["metadata"]["name"]: p for p in self._owned("Pod", owner)}
+            for ordinal in range(wanted):
+                if f"{title}-{ordinal}" not in there:
+                    self._make_pod("StatefulSet", owner, f"{title}-{ordinal}")
+                    break
+                if not _is_ready(there[f"{title}-{ordinal}"]):
+                    break
+            for name, pod in there.items():
+                if int(name.rsplit("-", 1)[1]) >= wanted:
+                    self._end(pod)
+
+    def _daemon_sets(self) -> None:
+        for owner in self._state.all("DaemonSet"):
+            selector = owner["spec"]["template"]["spec"].get("nodeSelector") or {}
+            nodes = {
+                n["metadata"]["name"]
+                for n in self._state.all("Node")
+                if all((n["metadata"].get("labels") or {}).get(k) == v for k, v in selector.items())
+            }
+            on = {p["spec"].get("nodeName") for p in self._owned("Pod", owner)}
+            for node in sorted(nodes - on):
+                self._make_pod("DaemonSet", owner, node=node)
+
+    def _make_pod(self, kind: str, owner: Object, name: str = "", node: str = "") -> None:
+        about, template = owner["metadata"], copy.deepcopy(owner["spec"]["template"])
+        metadata: Object = {"namespace": about["namespace"], **template.get("metadata", {})}
+        if name:
+            metadata["name"] = name
+            index = name.rsplit("-", 1)[1]
+            metadata["labels"] = {**metadata.get("labels", {}), "statefulset.kubernetes.io/pod-name": name, "apps.kubernetes.io/pod-index": index}  # fmt: skip
+        else:
+            metadata["generateName"] = f"{about['name']}-"
+            metadata["name"] = metadata["generateName"] + self._api.suffix()
+        metadata["ownerReferences"] = [_reference("apps/v1", kind, about)]
+        pod = self._make("Pod", {"metadata": metadata, "spec": template["spec"]})
+        if node:
+            tolerations = [{"key": UNSCHEDULABLE, "operator": "Exists", "effect": "NoSchedule"}]
+            pod["spec"]["tolerations"] = pod["spec"].get("tolerations", []) + tolerations
+            self._bind(pod, node)
+
+    def _end(self, pod: Object) -> None:
+        if not pod["metadata"].get("deletionTimestamp"):
+            seconds = int(pod["spec"].get("terminationGracePeriodSeconds", 30))
+            pod["metadata"]["deletionTimestamp"] = stamp(seconds)
+            pod["metadata"]["deletionGracePeriodSeconds"] = seconds
+            self._put("Pod", pod)
+
+    # Scheduler and kubelets.
+
+    def _schedule(self) -> None:
+        nodes = self._state.all("Node")
+        for pod in sorted(
+            self._state.all("Pod"), key=lambda p: int(p["metadata"]["resourceVersion"])
+        ):
+            if pod["spec"].get("nodeName") or pod["metadata"].get("deletionTimestamp"):
+                continue
+            fitting = [n for n in nodes if _fits(pod, n)]
+            if not fitting:
+                continue
+            load: dict[str, int] = {}
+            for other in self._state.all("Pod"):
+                if other["metadata"].get("deletionTimestamp"):
+                    continue
+                where = other["spec"].get("nodeName", "")
+                load[where] = load.get(where, 0) + 1
+            names = sorted(
+                (load.get(n["metadata"]["name"], 0), n["metadata"]["name"]) for n in fitting
+            )
+            self._bind(pod, names[0][1])
+
+    def _bind(self, pod: Object, node: str) -> None:
+        labels = (self._state.get("Node", node) or {"metadata": {}})["metadata"].get("labels") or {}
+        if ZONE in labels:
+            pod["metadata"].setdefault("labels", {})[ZONE] = labels[ZONE]
+        pod["spec"]["nodeName"] = node
+        pod["status"]["conditions"] = [_condition("PodScheduled")]
+        # Being bound is no change of what was asked for.
+        self._state.put(self._state.kind("Pod"), pod, same_generation=True)
+
+    def _kubelets(self) -> None:
+        for pod in self._state.all("Pod"):
+            if pod["metadata"].get("deletionTimestamp"):
+                if self.ends and not pod["metadata"].get("finalizers"):
+                    self._remove("Pod", pod)
+            elif (
+                self.starts and pod["spec"].get("nodeName") and pod["status"]["phase"] == "Pending"
+            ):
+                pod["status"] = self._running(pod)
+                self._put("Pod", pod)
+
+    def _running(self, pod: Object) -> Object:
+        self._address += 1
+        address = f"10.244.{self._address // 250}.{self._address % 250 + 1}"
+        containers = [
+            {
+                "name": c["name"],
+                "state": {"running": {"startedAt": stamp()}},
+                "lastState": {},
+                "ready": True,
+                "restartCount": 0,
+                "image": c["image"],
+                "imageID": "",
+            }
+            for c in pod["spec"]["containers"]
+        ]
+        return {
+            "phase": "Running",
+            "conditions": [
+                _condition(t) for t in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+            ],
+            "hostIP": "127.0.0.1",
+            "hostIPs": [{"ip": "127.0.0.1"}],
+            "podIP": address,
+            "podIPs": [{"ip": address}],
+            "startTime": stamp(),
+            "containerStatuses": containers,
+            "qosClass": "BestEffort",
+        }
+
+    # Budgets, endpoints, statuses.
+
+    def _budgets(self) -> None:
+        for budget in self._state.all("PodDisruptionBudget"):
+            spec, namespace = budget["spec"], budget["metadata"]["namespace"]
+            matches = selecting.of_object(spec.get("selector"))
+            pods = [
+                p
+                for p in self._state.all("Pod", namespace)
+                if matches(p["metadata"].get("labels") or {})
+            ]
+            healthy = sum(_is_ready(p) and not p["metadata"].get("deletionTimestamp") for p in pods)
+            expected = self._expected(pods) if _needs_scale(spec) else len(pods)
+            if "maxUnavailable" in spec:
+                desired = max(expected - _share(spec["maxUnavailable"], expected), 0)
+            else:
+                desired = _share(spec.get("minAvailable", 0), expected)
+            allowed = max(healthy - desired, 0) if expected else 0
+            old = budget["status"].get("conditions") or [{}]
+            state = "True" if allowed else "False"
+            since = old[0].get("lastTransitionTime") if old[0].get("status") == state else None
+            budget["status"] = {
+                "observedGeneration": budget["metadata"]["generation"],
+                "disruptionsAllowed": allowed,
+                "currentHealthy": healthy,
+                "desiredHealthy": desired,
+                "expectedPods": expected,
+                "conditions": [
+                    {
+                        "type": "DisruptionAllowed",
+                        "status": state,
+                        "observedGeneration": budget["metadata"]["generation"],
+                        "lastTransitionTime": since or stamp(),
+                        "reason": "SufficientPods" if allowed else "InsufficientPods",
+                        "message": "",
+                    }
+                ],
+            }
+            self._put("PodDisruptionBudget", budget)
+
+    def _expected(self, pods: list[Object]) -> int:
+        owners = {}
+        for pod in pods:
+            for reference in pod["metadata"].get("ownerReferences") or []:
+                owner = self._state.get(
+                    reference["kind"], reference["name"], pod["metadata"]["namespace"]
+                )
+                if owner:
+                    owners[reference["uid"]] = int(owner["spec"].get("replicas", 1))
+        return sum(owners.values())
+
+    def _endpoints(self) -> None:
+        for service in self._state.all("Service"):
+            about, spec = service["metadata"], service["spec"]
+            if not spec.get("selector"):
+                continue
+            matches = selecting.of_object({"matchLabels": spec["selector"]})
+            pods = [
+                p
+                for p in self._state.all("Pod", about["namespace"])
+                if matches(p["metadata"].get("labels") or {}) and p["status"].get("podIP")
+            ]
+            self._write_slice(service, pods)
+            self._write_endpoints(service, pods)
+
+    def _write_slice(self, service: Object, pods: list[Object]) -> None:
+        about, ports = service["metadata"], _ports(service)
+        endpoints = [
+            {
+                "addresses": [p["status"]["podIP"]],
+                "conditions": {
+                    "ready": _is_ready(p),
+                    "serving": _is_ready(p),
+                    "terminating": bool(p["metadata"].get("deletionTimestamp")),
+                },
+                "nodeName": p["spec"].get("nodeName", ""),
+                "targetRef": _target(p),
+            }
+            for p in pods
+        ]
+        found = next(iter(self._owned("EndpointSlice", service)), None)
+        if found is None:
+            labels = {"kubernetes.io/service-name": about["name"], "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}  # fmt: skip
+            self._make("EndpointSlice", {
+                "metadata": {
+                    "name": f"{about['name']}-{self._api.suffix()}",
+                    "namespace": about["namespace"],
+                    "labels": labels,
+                    "ownerReferences": [_reference("v1", "Service", about)],
+                },
+                "addressType": "IPv4", "endpoints": endpoints, "ports": ports,
+            })  # fmt: skip
+            return
+        self._put("EndpointSlice", {**found, "endpoints": endpoints, "ports": ports})
+
+    def _write_endpoints(self, service: Object, pods: list[Object]) -> None:
+        about = service["metadata"]
+        sides: Object = {}
+        for pod in pods:
+            side = "addresses" if _is_ready(pod) else "notReadyAddresses"
+            entry = {
+                "ip": pod["status"]["podIP"],
+                "nodeName": pod["spec"].get("nodeName", ""),
+                "targetRef": _target(pod),
+            }
+            sides.setdefault(side, []).append(entry)
+        subsets = [{**sides, "ports": _ports(service)}] if sides else []
+        found = self._state.get("Endpoints", about["name"], about["namespace"])
+        if found is None:
+            metadata = {
+                "name": about["name"],
+                "namespace": about["namespace"],
+                "ownerReferences": [_reference("v1", "Service", about)],
+            }
+            self._make(
+                "Endpoints", {"metadata": metadata, **({"subsets": subsets} if subsets else {})}
+            )
+            return
+        found.pop("subsets", None)
+        self._put("Endpoints", {**found, **({"subsets": subsets} if subsets else {})})
+
+    def _statuses(self) -> None:
+        for kind in ("ReplicaSet", "StatefulSet"):
+            for owner in self._state.all(kind):
+                owner["status"] = _counted(owner, self._pods_of(owner))
+                self._put(kind, owner)
+        for deployment in self._state.all("Deployment"):
+            sets = self._owned("ReplicaSet", deployment)
+            pods = [p for s in sets for p in self._pods_of(s)]
+            hashed = self._hash(deployment["spec"]["template"])
+            updated = [
+                p for p in pods if p["metadata"]["labels"].get("pod-template-hash") == hashed
+            ]
+            deployment["status"] = _deployment_status(deployment, pods, updated)
+            self._put("Deployment", deployment)
+        for owner in self._state.all("DaemonSet"):
+            pods = self._owned("Pod", owner)
+            wanted = len(self._state.all("Node"))
+            ready = sum(map(_is_ready, pods))
+            owner["status"] = {
+                "currentNumberScheduled": len(pods),
+                "numberMisscheduled": 0,
+                "desiredNumberScheduled": wanted,
+                "numberReady": ready,
+                "numberAvailable": ready,
+                "observedGeneration": owner["metadata"]["generation"],
+            }
+            self._put("DaemonSet", owner)
+
+
+def _deployment_status(deployment: Object, pods: list[Object], updated: list[Object]) -> Object:
+    wanted, ready = int(deployment["spec"]["replicas"]), sum(map(_is_ready, pods))
+    old = {c["type"]: c for c in deployment["status"].get("conditions") or []}
+    available = ready >= wanted - math.floor(wanted * 0.25)
+    name = pods[0]["metadata"]["ownerReferences"][0]["name"] if pods else ""
+    progress = (
+        old.get("Progressing", {}).get("message")
+        or f'ReplicaSet "{name}" has successfully progressed.'
+    )
+    conditions = [
+        _dated(old.get("Progressing"), "Progressing", "True", "NewReplicaSetAvailable", progress),
+        _dated(old.get("Available"), "Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+        if available
+        else _dated(old.get("Available"), "Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability."),
+    ]  # fmt: skip
+    counts = {
+        "replicas": len(pods),
+        "updatedReplicas": len(updated),
+        "readyReplicas": ready,
+        "availableReplicas": ready,
+        "unavailableReplicas": max(wanted - ready, 0),
+    }
+    return {
+        "observedGeneration": deployment["metadata"]["generation"],
+        **{k: v for k, v in counts.items() if v},
+        "terminatingReplicas": 0,
+        "conditions": conditions,
+    }
+
+
+def _dated(old: Object | None, kind: str, status: str, reason: str, message: str) -> Object:
+    if old and old["status"] == status:
+        return old
+    now = stamp()
+    return {"type": kind, "status": status, "lastUpdateTime": now, "lastTransitionTime": now, "reason": reason, "message": message}  # fmt: skip
+
+
+def _counted(owner: Object, pods: list[Object]) -> Object:
+    ready = sum(map(_is_ready, pods))
+    counts = {"readyReplicas": ready, "availableReplicas": ready, "fullyLabeledReplicas": len(pods)}
+    return {
+        "replicas": len(pods),
+        **{k: v for k, v in counts.items() if v},
+        "observedGeneration": owner["metadata"]["generation"],
+    }
+
+
+def _is_ready(pod: Object) -> bool:
+    return any(
+        c["type"] == "Ready" and c["status"] == "True"
+        for c in pod["status"].get("conditions") or []
+    )
+
+
+def _condition(kind: str) -> Object:
+    return {"type": kind, "status": "True", "lastProbeTime": None, "lastTransitionTime": stamp()}
+
+
+def _reference(version: str, kind: str, about: Object) -> Object:
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "name": about["name"],
+        "uid": about["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _fits(pod: Object, node: Object) -> bool:
+    if node["spec"].get("unschedulable"):
+        return False
+    selector = pod["spec"].get("nodeSelector") or {}
+    labels = node["metadata"].get("labels") or {}
+    if any(labels.get(k) != v for k, v in selector.items()):
+        return False
+    tolerated = {t.get("key") for t in pod["spec"].get("tolerations") or []}
+    taints = node["spec"].get("taints") or []
+    return all(t["key"] in tolerated for t in taints if t["effect"] in ("NoSchedule", "NoExecute"))
+
+
+def _needs_scale(spec: Object) -> bool:
+    return "maxUnavailable" in spec or isinstance(spec.get("minAvailable"), str)
+
+
+def _share(value: Any, of: int) -> int:
+    if isinstance(value, str):
+        return math.ceil(float(value.rstrip("%")) / 100 * of)
+    return int(value)
+
+
+def _ports(service: Object) -> list[Object]:
+    return [
+        {"name": p.get("name", ""), "port": p.get("targetPort", p["port"]), "protocol": p.get("protocol", "TCP")}
+        for p in service["spec"].get("ports") or []
+    ]  # fmt: skip
+
+
+def _target(pod: Object) -> Object:
+    about = pod["metadata"]
+    return {
+        "kind": "Pod",
+        "name": about["name"],
+        "namespace": about["namespace"],
+        "uid": about["uid"],
+    }
