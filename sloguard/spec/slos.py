@@ -1,91 +1,17 @@
 """sloguard's own keys: SLOs, their rules by phase, guard rails and the lengths of the phases."""
 
-# ruff: noqa: ARG002 - one signature for all rules
-
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
 from sloguard.core.model import Guard, PhaseRule, Phases, Slo
-from sloguard.core.objective import Objective, pair_problem
-from sloguard.documents.tree import Node, join
+from sloguard.documents.tree import Node
 from sloguard.spec import scalars as s
 from sloguard.spec.errors import Reader
-from sloguard.spec.shapes import Json, Key, ListOf
+from sloguard.spec.rules import NoBaseline, OneQuery, Together, UpperBounds
+from sloguard.spec.shapes import Key, ListOf
 from sloguard.spec.tables import Table
-
-_BAD_AND_GOOD = ("bad", "good")
-
-
-class OneQuery:
-    """Exactly ``query``, or ``total`` with ``bad``, or ``total`` with ``good``."""
-
-    expected = "'query', or 'total' with 'bad', or 'total' with 'good'"
-
-    def check(self, node: Node, values: Mapping[str, Any], path: str, reader: Reader) -> None:
-        given = [key for key in ("query", "total", "bad", "good") if node.get(key) is not None]
-        if given in (["query"], ["total", "bad"], ["total", "good"]):
-            return
-        if not given:
-            reader.problem(node, path, "there is no query", self.expected)
-        elif given == ["total"]:
-            reader.problem(node, path, "'total' needs a partner", "'bad' or 'good' beside it")
-        elif "total" not in given and "query" not in given:
-            message = f"'{given[0]}' needs 'total' beside it"
-            reader.problem(node.place(given[0]), path, message, self.expected)
-        else:
-            message = f"{' and '.join(given)} do not go together"
-            reader.problem(node.place(given[-1]), path, message, self.expected)
-
-    def schema(self) -> Json:
-        def only(*keys: str) -> Json:
-            rest = [k for k in ("query", "total", "bad", "good") if k not in keys]
-            return {"required": list(keys), "properties": dict.fromkeys(rest, False)}
-
-        return {"oneOf": [only("query"), only("total", "bad"), only("total", "good")]}
-
-
-class UpperBounds:
-    """A pair's value is its share of bad events: its objectives are upper bounds, in every phase."""
-
-    def check(self, node: Node, values: Mapping[str, Any], path: str, reader: Reader) -> None:
-        if node.get("total") is None or node.get("query") is not None:
-            return
-        places: list[tuple[Node, str, Objective | None]] = [(node, path, values.get("objective"))]
-        for phase in ("before", "during", "after"):
-            child = node.get(phase)
-            if child is not None:
-                override = (values.get(phase) or {}).get("objective")
-                places.append((child, join(path, phase), override))
-        for holder, where, objective in places:
-            problem = pair_problem(objective) if objective is not None else None
-            if problem:
-                reader.problem(holder.get("objective") or holder, join(where, "objective"), problem)
-
-    def schema(self) -> Json:
-        lower = {"type": "string", "pattern": r"^\s*>"}
-        bounded = {"not": {"anyOf": [lower, {"type": "array", "contains": lower}]}}
-        objective = {"properties": {"objective": bounded}}
-        phases = dict.fromkeys(("before", "during", "after"), objective)
-        return {
-            "if": {"required": ["total"]},
-            "then": {"properties": {"objective": bounded, **phases}},
-        }
-
-
-class Together:
-    """``target`` and ``period`` make an error budget only together."""
-
-    def check(self, node: Node, values: Mapping[str, Any], path: str, reader: Reader) -> None:
-        for key, partner in (("target", "period"), ("period", "target")):
-            if node.get(key) is not None and node.get(partner) is None:
-                message = f"'{key}' without '{partner}': no error budget can be told"
-                reader.warn(node.place(key), path, message, hint=f"add '{partner}'")
-
-    def schema(self) -> Json:
-        return {}
-
 
 _QUERIES = (
     Key(
@@ -264,7 +190,7 @@ GUARD = Table(
         Key(
             "objective",
             s.OBJECTIVE,
-            f"{_OBJECTIVE_DOC} Any series that breaks it trips the guard.",
+            "What has to hold, as in an SLO, with absolute bounds. Any series that breaks it trips the guard.",
             required=True,
             examples=("< 50%",),
             mistaken=("threshold", "condition", "when"),
@@ -278,7 +204,7 @@ GUARD = Table(
             mistaken=("hold", "duration", "tolerate"),
         ),
     ),
-    rules=(OneQuery(), UpperBounds()),
+    rules=(OneQuery(), UpperBounds(), NoBaseline()),
     finish=_guard,
 )
 

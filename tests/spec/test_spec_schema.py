@@ -119,7 +119,7 @@ QUERIES = [
 
 @given(
     st.sampled_from(QUERIES),
-    st.sampled_from(["< 1%", "> 1%", ["< 1%", ">= 5%"], "between 0 and 1"]),
+    st.sampled_from(["< 1%", "> 1%", ["< 1%", ">= 5%"], "between 0 and 1", "< baseline"]),
     st.sampled_from([None, {"objective": "> 5%"}, {"objective": "< 5%"}, {"tolerate": "5s"}]),
     st.booleans(),
 )

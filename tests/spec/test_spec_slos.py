@@ -138,6 +138,11 @@ def test_a_guard_and_an_slo_may_share_a_name() -> None:
     assert load(experiment(**{"abort-when": [UP]})).guards[0].name == "up"
 
 
+def test_a_guard_that_could_never_trip_is_refused() -> None:
+    guard = {**UP, "objective": ["< 5", "<= baseline + 50%"]}
+    assert "a guard rail knows no baseline" in refusal(experiment(**{"abort-when": [guard]}))
+
+
 @pytest.mark.parametrize("key", ["target", "period"])
 def test_half_an_error_budget_is_worth_a_warning(key: str) -> None:
     loaded = load(with_slo(**{key: {"target": "99%", "period": "30d"}[key]}))
