@@ -152,6 +152,16 @@ def _prepare_file(path: Path) -> None:
         raise _file_error(path, error) from error
     if not stat.S_ISREG(found.st_mode):
         raise StoreUnreachable(f"the store {path} is not a file; expected the path of one")
+    _check_rights(path)
+
+
+def _check_rights(path: Path) -> None:
+    # SQLite puts its log beside the file. What it says itself where it may not depends on what it
+    # finds there; this is the same text each time.
+    wanted = ((path, os.R_OK | os.W_OK), (path.parent, os.W_OK | os.X_OK))
+    for place, rights in wanted:
+        if not os.access(place, rights, effective_ids=True):
+            raise _file_error(path, OSError(errno.EACCES, f"no write access to {place}"))
 
 
 def _create(path: Path) -> None:
