@@ -8,7 +8,8 @@ environment are sloguard's own, standard input is empty.
 The program leads a process group (and session) of its own. On a stop or timeout the group gets SIGTERM,
 two seconds later SIGKILL, and so do those of its descendants that have left the group (they are found
 by their environment). A program that ends by itself may leave daemons behind: they live on, sloguard's
-end included, which is why no parent-death signal is set. Recovery finds what a killed run left through
+end included, which is why no parent-death signal is set. (What a daemon writes to the pipes is read as long
+as sloguard runs; one that means to stay should write elsewhere.) Recovery finds what a killed run left through
 ``sloguard.host.marks``.
 """
 

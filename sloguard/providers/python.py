@@ -2,12 +2,12 @@
 
 As in the Chaos Toolkit: ``arguments`` by name; ``configuration`` where the function asks for it by that
 name; ``secrets`` where it asks and the provider lists which (their entries, merged). Beyond it:
-``timeout``. The function does not run in the main thread, so it cannot install signal handlers.
+``timeout``. The function does not run in the main thread, so it cannot install signal handlers. Threads and
+processes that it has started itself are its own business when it is stopped.
 """
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import difflib
 import importlib
@@ -170,7 +170,7 @@ def _refuse_unfinished(value: Any) -> Any:
     elif inspect.isgenerator(value):
         value.close()
         kind = "a generator, and none of its code has run: return a list"
-    elif inspect.isasyncgen(value) or isinstance(value, asyncio.Future):
+    elif inspect.isasyncgen(value) or inspect.isawaitable(value):
         kind = "an asynchronous object: call it through a function with asyncio.run"
     else:
         return value

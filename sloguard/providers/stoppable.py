@@ -99,7 +99,14 @@ def run_stoppable(
     worker = _Worker(function, name)
     deadline = None if timeout is None else time.monotonic() + timeout
     worker.start()
-    why = _wait(worker, stop, deadline)
+    try:
+        why = _wait(worker, stop, deadline)
+    except BaseException:
+        # Ctrl-C in the thread that waits: the function must not go on behind its back.
+        if on_interrupt is not None:
+            on_interrupt()
+        worker.interrupt()
+        raise
     if not why:
         return Ended(worker.value, worker.raised)
     if on_interrupt is not None:

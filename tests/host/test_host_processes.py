@@ -20,7 +20,7 @@ from sloguard.host.identity import (
     this_machine,
 )
 from sloguard.host.marks import ACTIVITY, RUN, processes_of
-from sloguard.host.signals import end, send, signal_number, wait_gone
+from sloguard.host.signals import _send_by_pid, end, send, signal_number, wait_gone
 
 
 @pytest.fixture
@@ -53,6 +53,16 @@ def test_a_reused_pid_is_another_process(sleeper: subprocess.Popen[bytes]) -> No
     assert before.state() == ""
     assert send(before, signal.SIGKILL) is False
     assert sleeper.poll() is None
+
+
+def test_without_pidfds_the_identity_is_looked_at_all_the_same(
+    sleeper: subprocess.Popen[bytes],
+) -> None:
+    identity = known(sleeper)
+    assert _send_by_pid(replace(identity, started=identity.started - 1), signal.SIGKILL) is False
+    assert sleeper.poll() is None
+    assert _send_by_pid(identity, signal.SIGKILL) is True
+    assert sleeper.wait(5) == -signal.SIGKILL
 
 
 def test_a_process_of_an_earlier_boot_is_gone_and_one_of_another_machine_is_unknown() -> None:

@@ -254,3 +254,15 @@ def test_stopping_does_not_disturb_the_next_call() -> None:
 
 def test_the_output_of_a_function_never_fails_an_action() -> None:
     assert failed_action(python("add"), {"status": 500}) is None
+
+
+def test_ctrl_c_in_the_waiting_thread_does_not_leave_the_function_behind() -> None:
+    class Interrupting(threading.Event):
+        def is_set(self) -> bool:
+            if activities.running.is_set():
+                raise KeyboardInterrupt
+            return False
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(python("spins"), stop=Interrupting())
+    assert activities.cleaned.wait(5)
