@@ -234,8 +234,8 @@ def _authorities(settings: PrometheusSettings) -> bool | str:
 
 
 def _is_error(body: bytearray) -> bool:
-    """Whether a 200 says ``status: error`` all the same. A long answer is not searched twice."""
-    return b'"error"' in body[:256] and api_error(body) is not None
+    """Whether a 200 says ``status: error`` all the same; an error is never long."""
+    return len(body) < 65536 and b'"error"' in body and api_error(body) is not None
 
 
 def _seconds(text: str) -> float:

@@ -303,6 +303,14 @@ class TestKinds:
                 BadAnswer,
                 "200 bad_data: cached failure",
             ),
+            (
+                reply(
+                    '{"data":{"resultType":"matrix","result":[]},"error":"late","status":"error"}',
+                    200,
+                ),
+                BadAnswer,
+                "200 error: late",
+            ),
             (reply("{", 200), BadAnswer, "not what Prometheus's API gives"),
             (reply("ok"), BadAnswer, "it begins: 'ok'"),
             (reply(b"\xff\xfe\x00"), BadAnswer, "not what Prometheus's API gives"),
@@ -461,3 +469,24 @@ class TestTlsProblems:
         text, may_help, credentials = connection_problem(outer)
         assert said in text
         assert (may_help, credentials) == (again, refused)
+
+
+class TestProxies:
+    """A proxy of the environment is used for what is far, and keeps to the deadline like the rest."""
+
+    def test_far_through_it_and_near_past_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with HttpDouble(in_turn(GOOD)) as proxy, HttpDouble(in_turn(GOOD)) as near:
+            monkeypatch.setenv("http_proxy", proxy.url)
+            assert prometheus("http://prometheus.example:9090").range("up", GRID).present.all()
+            assert prometheus(near.url).range("up", GRID).present.all()
+            assert proxy.requests[0].target.startswith("http://prometheus.example:9090/api/v1/")
+            assert len(near.requests) == len(proxy.requests) == 1
+
+    def test_a_proxy_that_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with HttpDouble(in_turn(trickled(b"", b"HTTP/1.1 200 OK\r\nX: "))) as proxy:
+            monkeypatch.setenv("http_proxy", proxy.url)
+            begun = time.monotonic()
+            with pytest.raises(MetricsUnreachable, match="no complete answer in time"):
+                prometheus("http://prometheus.example:9090").instant("up")
+            assert time.monotonic() - begun < DEADLINE + 1
