@@ -25,6 +25,7 @@ from sloguard.faults import tc, traffic
 from sloguard.faults.arguments import duration as as_duration
 from sloguard.faults.arguments import percent
 from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
+from sloguard.faults.reaching import pause
 from sloguard.faults.traffic import Towards
 from sloguard.host.identity import this_machine
 
@@ -43,7 +44,7 @@ def _inject(record: Record, context: Context) -> Json:
             tc.run(command)
         if record["duration"] is None:
             return {"interface": record["interface"], "what": record["what"]}
-        context.stop.wait(float(record["duration"]))
+        pause(float(record["duration"]), context.stop)
     except BaseException:
         _undo(record, context)
         raise

@@ -17,7 +17,7 @@ from sloguard.faults import restarting, stress
 from sloguard.faults.arguments import duration as as_duration
 from sloguard.faults.base import Context, FaultError, Injection, Plan, Planner, Record, fault
 from sloguard.faults.finding import Candidate, Criteria
-from sloguard.faults.reaching import ended_within, in_words, lock_of, reach, within_reach
+from sloguard.faults.reaching import ended_within, in_words, lock_of, pause, reach, within_reach
 from sloguard.faults.selection import Choice, select
 from sloguard.faults.sockets import instances_of
 from sloguard.host.identity import Identity
@@ -131,7 +131,7 @@ def _inject_stop(record: Record, context: Context) -> Json:
             raise FaultError(f"{identity} ended before it could be stopped")
         if record["duration"] is None:
             return {"stopped": str(identity)}
-        context.stop.wait(float(record["duration"]))
+        pause(float(record["duration"]), context.stop)
     except BaseException:
         _undo_stop(record, context)
         raise

@@ -39,6 +39,13 @@ def alive(identity: Identity) -> bool:
         return identity.alive()
 
 
+def pause(seconds: float, stop: threading.Event) -> None:
+    """Wait, until ``stop``. In short pieces, so that an exception raised from outside comes through."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0 and not stop.wait(min(left, 0.25)):
+        pass
+
+
 def ended_within(identity: Identity, seconds: float, stop: threading.Event) -> bool:
     """Wait for the end of a process, until ``stop``; whether it came."""
     deadline = time.monotonic() + seconds

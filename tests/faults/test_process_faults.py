@@ -19,7 +19,7 @@ from sloguard.faults import processes
 from sloguard.faults.base import Context, FaultError, Injection, find_fault
 from sloguard.faults.finding import Criteria, find
 from sloguard.host.identity import Identity
-from tests.support.calling import eventually
+from tests.support.calling import eventually, stopped_when
 from tests.support.crashing import killed_at, start_injecting, undone_elsewhere
 from tests.support.victims import Victims, is_stopped, until_running, until_stopped, victims_in
 
@@ -221,6 +221,22 @@ def test_stop_for_a_while_ends_early_when_asked(victims: Victims) -> None:
     assert time.monotonic() - began < 1
     until_running(victim)
     assert outputs[0]["seconds"] < 60
+
+
+def test_stop_called_as_a_plain_activity_is_taken_back_when_that_is_stopped(
+    victims: Victims,
+) -> None:
+    (victim,) = victims.start()
+    provider = {
+        "type": "python",
+        "module": "sloguard.faults.processes",
+        "func": "stop",
+        "arguments": {"pid": victim.pid, "duration": 60},
+    }
+    result, took = stopped_when(provider, lambda: is_stopped(victim))
+    assert result.aborted
+    assert took < 2
+    until_running(victim)
 
 
 def test_a_process_stopped_by_others_stays_stopped(victims: Victims) -> None:
