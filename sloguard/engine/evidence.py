@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sloguard.core.model import Slo, Timeline
+from sloguard.core.objective import Floats
 from sloguard.core.series import Matrix, SloEvidence, Surroundings
 from sloguard.core.windows import Grid, pinned_grid
 from sloguard.engine.loop import Loop, Work
@@ -145,11 +146,38 @@ def collecting(
     fetch = _Fetch(loop, metrics, jobs, options.concurrency, loop.now() + patience, give_up)
     yield from fetch.all()
     length = timeline.end - timeline.fault if window is None else window
+    surroundings = _surroundings(fetch.answers.get(_UP), timeline, removed)
+    silence = _silence(surroundings, timeline.fault)
+    for key in fetch.answers:
+        fetch.answers[key] = _without(fetch.answers[key], silence, surroundings.away_step)
     evidence = tuple(
         _evidence(slo, grids[slo.name], fetch, queries, length, timeline.fault) for slo in slos
     )
     notes = tuple(f"the query for 'up' failed: {e}" for k, e in fetch.errors.items() if k == _UP)
-    return Collected(evidence, _surroundings(fetch.answers.get(_UP), timeline, removed), notes)
+    return Collected(evidence, surroundings, notes)
+
+
+def _silence(surroundings: Surroundings, fault: float) -> Floats:
+    """Times from the fault on at which Prometheus was away, single points left out (a late scrape)."""
+    away, step = surroundings.away, surroundings.away_step
+    away = away[away >= fault - step / 2]
+    together = np.diff(away) < 1.5 * step
+    neighbour = np.append(together, False) | np.insert(together, 0, False)
+    return np.asarray(away[neighbour[: len(away)]])
+
+
+def _without(answer: Matrix, silence: Floats, step: float) -> Matrix:
+    """An answer without the points at which Prometheus was away.
+
+    For up to five minutes Prometheus gives a series' last sample as its value, so one that was killed
+    looks as if all had stayed as it was. What it did not see proves nothing.
+    """
+    if not len(silence) or not len(answer.labels):
+        return answer
+    distance = np.abs(answer.grid.times[:, None] - silence[None, :]).min(axis=1)
+    unseen = distance <= step / 2 + 0.0005
+    present = answer.present & ~unseen
+    return replace(answer, values=np.where(present, answer.values, np.nan), present=present)
 
 
 def unasked(

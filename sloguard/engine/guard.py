@@ -38,12 +38,12 @@ class Values:
         """Raises Unreadable where a pair's total was there before and is gone."""
         if not self.is_pair:
             return {s.labels: s.value for s in answers["query"].samples}
-        totals = {s.labels: s.value for s in answers["total"].samples}
+        totals = _nameless(answers["total"])
         if not totals and self._had_total:
             raise Unreadable("the total of the pair is gone")
         self._had_total = self._had_total or bool(totals)
         role = "bad" if "bad" in answers else "good"
-        parts = {s.labels: s.value for s in answers[role].samples}
+        parts = _nameless(answers[role])
         values = {labels: self._share(labels, t, parts, role) for labels, t in totals.items()}
         self._seen.update(parts)
         return values
@@ -53,10 +53,24 @@ class Values:
     ) -> float:
         absent_is_zero = self.same_metric or labels not in self._seen
         part = parts.get(labels, 0.0 if absent_is_zero else math.nan)
-        if math.isnan(total) or math.isnan(part) or total == 0:
+        if math.isnan(total) or math.isnan(part) or total <= 0:
             return math.nan
         share = part / total if role == "bad" else (total - part) / total
         return math.nan if math.isnan(share) else min(max(share, 0.0), 1.0)
+
+
+def _nameless(answer: Vector) -> dict[LabelSet, float]:
+    """By label set without the metric's name, which differs between the halves of a pair; with it where
+    the series could not be told apart otherwise."""
+    found = {shown(s.labels): s.value for s in answer.samples}
+    if len(found) < len(answer.samples):
+        return {s.labels: s.value for s in answer.samples}
+    return found
+
+
+def shown(labels: LabelSet) -> LabelSet:
+    """What tells a series from its siblings, for people: not the metric's name."""
+    return tuple(pair for pair in labels if pair[0] != "__name__")
 
 
 def breaches(objective: Objective, values: Mapping[LabelSet, float]) -> dict[LabelSet, float]:
@@ -131,7 +145,7 @@ class GuardWatch:
     def _reason(self, labels: LabelSet, value: float, at: float, held: float, more: int) -> str:
         unit = "%" if self._values.is_pair else self.guard.objective.unit
         text = (
-            f"guard {format_series(self.guard.name, labels)}: {format_value(value, unit)} at "
+            f"guard {format_series(self.guard.name, shown(labels))}: {format_value(value, unit)} at "
             f"{format_time(at)}, not {self.guard.objective.text}"
         )
         if self.guard.hold_for:

@@ -15,7 +15,7 @@ from sloguard.core.events import Event, Note, Preflight
 from sloguard.core.model import Activity, Guard, Slo
 from sloguard.core.series import Vector
 from sloguard.core.text import format_duration, format_series, format_value
-from sloguard.engine.guard import Unreadable, Values, breaches
+from sloguard.engine.guard import Unreadable, Values, breaches, shown
 from sloguard.engine.injection import fault_of, holder, plan_of
 from sloguard.engine.loop import Work
 from sloguard.engine.queries import Queries, look_up
@@ -165,7 +165,7 @@ def _guard(found: _Findings, guard: Guard, metrics: Metrics, queries: Queries) -
         unit = "%" if pair else guard.objective.unit
         yield found.bad(
             name,
-            f"{format_series(guard.name, labels)} is {format_value(value, unit)}, not "
+            f"{format_series(guard.name, shown(labels))} is {format_value(value, unit)}, not "
             f"{guard.objective.text}, before anything was broken",
         )
     elif values:

@@ -12,7 +12,7 @@ from sloguard.core.model import PhaseName, Slo, Verdict
 from sloguard.core.objective import assess
 from sloguard.core.series import LabelSet
 from sloguard.core.text import format_series
-from sloguard.engine.guard import Answers, Unreadable, Values
+from sloguard.engine.guard import Answers, Unreadable, Values, shown
 
 
 def reading(
@@ -40,5 +40,5 @@ def reading(
     verdict = Verdict.DEVIATED if assessed.breach[row, 0] else Verdict.MET
     if assessed.undecided[row, 0]:
         verdict = Verdict.INCONCLUSIVE
-    shown = format_series("", labels) if labels else ""
-    return SloReading(slo.name, verdict, found[labels], objective.text, shown, len(found), unit)
+    name = format_series("", shown(labels))
+    return SloReading(slo.name, verdict, found[labels], objective.text, name, len(found), unit)

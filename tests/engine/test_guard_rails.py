@@ -140,6 +140,18 @@ def test_a_total_that_is_gone_entirely_cannot_be_read():
         values.of({"total": vector(), "bad": vector()})
 
 
+def test_the_halves_of_a_pair_meet_in_spite_of_their_names():
+    values = Values(is_pair=True)
+    total = Vector((Sample(label_set({"__name__": "all", "pod": "a"}), 0, 10.0),))
+    bad = Vector((Sample(label_set({"__name__": "bad", "pod": "a"}), 0, 4.0),))
+    assert values.of({"total": total, "bad": bad}) == {label_set({"pod": "a"}): 0.4}
+
+
+def test_reasons_leave_the_metrics_name_out():
+    answer = Vector((Sample(label_set({"__name__": "ratio", "pod": "a"}), 0, 0.6),))
+    assert str(plain().take({"query": answer}, 0)).startswith('guard g{pod="a"}: 60%')
+
+
 def test_a_share_stays_within_0_and_1():
     values = Values(is_pair=True)
     found = values.of(

@@ -176,6 +176,25 @@ def test_a_short_absence_is_nobodys_darkness():
     assert "gone dark" not in ended(events).reason
 
 
+def test_what_a_prometheus_that_was_away_says_of_that_time_proves_nothing():
+    world = World()
+    # As with its default staleness: the last value goes on while nothing was scraped.
+    world.metrics.blind = [(24.0, 29.0)]
+    events = world.run(fine(), end_early=False)
+    assert ended(events).outcome is Outcome.INCONCLUSIVE
+    assert "Prometheus was away for 5s (after)" in ended(events).reason
+    (collected,) = [e.evidence for e in events if isinstance(e, EvidenceCollected)]
+    times = collected.grid.times[~collected.answers["query"].present[0]] - START
+    assert list(times) == [24, 25, 26, 27, 28]
+
+
+@pytest.mark.parametrize("blind", [(24.0, 25.0), (-15.0, -5.0)])
+def test_one_late_scrape_and_what_was_before_the_fault_take_nothing_away(blind):
+    world = World()
+    world.metrics.blind = [blind]
+    assert ended(world.run(fine(), end_early=False)).outcome is Outcome.MET
+
+
 def test_a_second_abort_ends_the_wait_for_prometheus():
     world = World()
     world.metrics.outages = [(10.0, 10_000.0)]

@@ -45,6 +45,8 @@ class WorldMetrics:
         self._clock, self.offset = clock, offset
         self.series: dict[str, Series] = {}
         self.outages: list[tuple[float, float]] = []
+        #: As outages, but answering meanwhile, from what it had seen before.
+        self.blind: list[tuple[float, float]] = []
         self.born = float("-inf")
         self.interval: float | None = 1.0
         self.rules: Sequence[RecordingRule] = ()
@@ -57,7 +59,7 @@ class WorldMetrics:
         if local < self.born or any(low <= local < high for low, high in self.outages):
             return {}
         if query.startswith("count("):
-            return {(): 3.0}
+            return {} if any(low <= local < high for low, high in self.blind) else {(): 3.0}
         return self.series[query](local) if query in self.series else {}
 
     def _reach(self, method: str, query: str) -> None:
