@@ -71,7 +71,7 @@ STOPS = (
         "delay.yaml",
         "The way to checkout becomes slow",
         Outcome.DEVIATED,
-        "Envoy holds one order in twenty back for three seconds. Nothing fails, and the average is far below the promised second. The "
+        "Envoy holds one order in ten back for three seconds. Nothing fails, and the average is far below the promised second. The "
         "objective speaks of the 99th percentile.",
         "deviated again, and this time `after` tells something too: the shop was not well at once when the delay "
         "was taken away, because orders that were held back still had to end. The time to recover is known to within "
