@@ -17,7 +17,7 @@ from sloguard.render.charts.geometry import (
     spread,
     thinned,
 )
-from sloguard.render.charts.scale import HUGE, value_axis
+from sloguard.render.charts.scale import HUGE, beyond, value_axis
 from sloguard.render.charts.timeaxis import mark_text, offset_ticks, utc_ticks, window_text
 from tests.support.charting import NOON, timeline
 
@@ -121,9 +121,12 @@ def test_every_value_has_a_place_and_order_is_kept(
     for value, text in axis.ticks:
         assert text
         assert -0.001 <= float(axis.place(value)) <= 1.001
-    inside = [b for b in bounds if abs(b) <= HUGE]
-    above, below = axis.beyond(np.array(inside))
-    assert not (above | below).any()
+    seen = np.array([v for v in (*values, *bounds) if 1 / HUGE <= abs(v) <= HUGE])
+    assert (axis.low <= seen).all()
+    assert (seen <= axis.high).all()
+    above, below = beyond(known)
+    assert list(known[above]) == [v for v in known if v > HUGE]
+    assert list(known[below]) == [v for v in known if v < -HUGE]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sloguard.render.charts.canvas import Canvas, Part
 from sloguard.render.charts.geometry import Polyline, fills, from_points_beyond, pieces, thinned
 from sloguard.render.charts.layout import TEXT, Layout
 from sloguard.render.charts.model import ChartModel, Curve, Level, PhaseView
+from sloguard.render.charts.scale import beyond
 from sloguard.render.charts.style import Style, mixed
 from sloguard.render.units import format_count
 
@@ -164,7 +165,7 @@ def _paint_curve(
         ends = known & beside
         ys = layout.ys(curve.values)
         canvas.marks(xs[ends], ys[ends], "o", 4.5, colour, hollow=style.background)
-    above, below = layout.axis.beyond(curve.values)
+    above, below = beyond(curve.values)
     for where, sign, edge in ((above, "^", layout.top + 4), (below, "v", layout.bottom - 4)):
         at = xs[where]
         canvas.marks(

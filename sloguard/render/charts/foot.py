@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from sloguard.core.text import format_duration
 from sloguard.render.charts.canvas import Canvas, Part
 from sloguard.render.charts.frame import fits_its_phase
 from sloguard.render.charts.layout import LANES, PAD, TINY, Layout, lanes_of
 from sloguard.render.charts.lettering import Lettering
 from sloguard.render.charts.model import AlertSpan, ChartModel
+from sloguard.render.charts.scale import beyond
 from sloguard.render.charts.style import Style
 
 Swatch = Literal[
@@ -47,7 +46,7 @@ def entries_of(model: ChartModel, width: float, lettering: Lettering) -> list[En
         made.append(Entry("breach", "in breach"))
         if model.deviation.worst is not None:
             made.append(Entry("worst", "worst"))
-    if any(bool(np.isinf(curve.values).any()) for curve in model.curves):
+    if any(bool(side.any()) for curve in model.curves for side in beyond(curve.values)):
         made.append(Entry("beyond", "infinite"))
     if model.excused:
         made.append(Entry("excused", model.excused.text))

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from sloguard.core.objective import TIME_UNITS, Floats
+from sloguard.core.objective import TIME_UNITS, Bools, Floats
 from sloguard.render.units import axis_unit, nice_step
 
 #: Beyond this a number is drawn at the edge, like infinity; below its inverse, like 0.
@@ -43,10 +43,11 @@ class ValueAxis:
         reach = 1 + math.log10(self.high / self.turn)
         return np.asarray((np.minimum(inside, self.turn) / self.turn + decades) / reach)
 
-    def beyond(self, values: Floats) -> tuple[Floats, Floats]:
-        """Which values lie above and below the axis (two bool arrays)."""
-        with np.errstate(invalid="ignore"):
-            return values > self.high, values < self.low
+
+def beyond(values: Floats) -> tuple[Bools, Bools]:
+    """Which values lie above and below any axis; all others were seen when it was made."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(values > HUGE), np.asarray(values < -HUGE)
 
 
 def value_axis(
