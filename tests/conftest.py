@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.servers import AlertmanagerServer, PrometheusServer, Server, has
+
+if TYPE_CHECKING:
+    from sloguard.adapters.kubernetes import KubernetesCluster
+    from tests.support.clusters import Ground
+
+#: A kubeconfig: what is marked ``cluster`` runs against the cluster it leads to, in place of the double.
+REAL_CLUSTER = "SLOGUARD_TEST_KUBECONFIG"
 
 
 @pytest.fixture
@@ -48,3 +56,29 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     if not has("openssl"):
         pytest.skip("openssl is not installed")
     return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    """A cluster to break, the double or a real one; what a test makes there is deleted after it."""
+    from sloguard.adapters.kubernetes import KubernetesCluster
+    from sloguard.adapters.kubernetes_config import KubernetesSettings
+    from tests.fakes.kubernetes.server import KubernetesDouble
+    from tests.support.clusters import Ground
+
+    real = os.environ.get(REAL_CLUSTER)
+    if real:
+        made = Ground(KubernetesCluster(KubernetesSettings(kubeconfig=Path(real))), None)
+        yield made
+        made.close()
+        return
+    with KubernetesDouble() as double:
+        config = double.kubeconfig(tmp_path / "kubeconfig")
+        settings = KubernetesSettings(kubeconfig=config, timeout=10.0)
+        yield Ground(KubernetesCluster(settings), double)
+
+
+@pytest.fixture
+def cluster(ground: Ground) -> KubernetesCluster:
+    """The ``ports.Cluster`` of ``ground``."""
+    return ground.cluster

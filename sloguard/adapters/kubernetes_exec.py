@@ -43,6 +43,9 @@ class _Exec:
             self.error = ClusterUnreachable(self._http.masked(text))
         except ClusterError as error:
             self.error = error
+        except Exception as error:  # noqa: BLE001 - the library's, of many kinds; told, not lost in a thread
+            text = f"{self._http.where}: exec: {type(error).__name__}: {error}"
+            self.error = ClusterError(self._http.masked(text))
 
     def _ended(self) -> Ended:
         from kubernetes.stream.ws_client import WSClient
@@ -61,7 +64,8 @@ class _Exec:
             for channel in heard:
                 heard[channel] += client.read_channel(channel, timeout=0)
         finally:
-            client.close()
+            # Its own close() leaves the socket open once the server has ended the conversation.
+            client.sock.shutdown()
         code = _exit_code(heard[_ERROR])
         return Ended(code, heard[1].decode("utf-8", "replace"), heard[2].decode("utf-8", "replace"))
 
@@ -74,7 +78,9 @@ def run(
     query += [("stdout", "true"), ("stderr", "true")]
     if container:
         query.append(("container", container))
-    url = str(http.connection.configuration.host).rstrip("/") + path + "?" + urlencode(query)
+    # http becomes ws, https wss.
+    host = "ws" + str(http.connection.configuration.host).rstrip("/").removeprefix("http")
+    url = host + path + "?" + urlencode(query)
     work = _Exec(http, url, deadline)
     thread = threading.Thread(target=work.run, name="exec", daemon=True)
     thread.start()
