@@ -369,6 +369,32 @@ def test_many_series_the_worst_ten_are_named_and_the_rest_counted() -> None:
     assert len(picture.raw) < 600_000
 
 
+def test_names_whose_curves_end_together_stand_in_order_of_rank() -> None:
+    t = ages(timeline())
+    during = (t >= 10) & (t < 50)
+    # The worst one ends lowest: its name comes first all the same.
+    series = {
+        one(s=f"s{i}"): np.where(during, 0.5 - 0.02 * i, 0.001 + 0.0001 * i) for i in range(5)
+    }
+    picture = Picture(situation(slo(**DECLARED), series, lookback=0.0))
+    heights = {
+        t.text: float(t.get("y", 0))
+        for p in picture.parts("name-of-curve")
+        for t in p.iter(f"{SVG}text")
+    }
+    assert sorted(heights, key=heights.__getitem__) == [f"✗ s{i}" for i in range(5)]
+
+
+def test_what_is_excused_is_nobodys_worst_value() -> None:
+    t = ages(timeline())
+    values = np.where((t >= 60) & (t < 80), 0.5, 0.002)
+    series = {one(s="a"): values, one(s="b"): [0.001] * t.size}
+    picture = Picture(situation(slo(), series, lookback=30.0))
+    assert picture.says("0.2%")
+    # The axis reaches to 50%, as the curve does; the name does not say so.
+    assert picture.texts.count("50%") == 1
+
+
 def test_only_labels_that_differ_are_shown() -> None:
     series = {one(job="shop", service=s): [0.001] * 61 for s in ("front", "stock")}
     picture = Picture(situation(slo(**DECLARED), series))

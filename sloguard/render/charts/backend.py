@@ -32,7 +32,6 @@ _SETTINGS: dict[str, Any] = {
     "pdf.fonttype": 42,
     "text.hinting": "no_hinting",
     "text.usetex": False,
-    "text.parse_math": False,
     "path.simplify": True,
     "path.simplify_threshold": 0.2,
     "hatch.linewidth": 0.6,

@@ -17,7 +17,7 @@ class Words(Text):
     """One line, not rotated, no markup; ``width`` in the units of its transform."""
 
     def __init__(self, x: float, baseline: float, text: str, width: float, **style: Any) -> None:
-        super().__init__(x, baseline, text, verticalalignment="baseline", parse_math=False, **style)
+        super().__init__(x, baseline, text, verticalalignment="baseline", **style)
         self._width = width
 
     def draw(self, renderer: Any) -> None:
@@ -28,6 +28,7 @@ class Words(Text):
         if renderer.flipy():
             baseline = renderer.get_canvas_width_height()[1] - baseline
         renderer.open_group("text", self.get_gid())
+        # The last but one argument: plain text. A '$' in a label is a dollar, never mathematics.
         gc = renderer.new_gc()
         gc.set_foreground(to_rgba(self.get_color()), isRGBA=True)
         renderer.draw_text(
