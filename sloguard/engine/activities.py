@@ -13,7 +13,7 @@ from sloguard.core.text import iso_time
 from sloguard.engine.controls import Controls
 from sloguard.engine.injection import fault_of, injecting
 from sloguard.engine.loop import Work
-from sloguard.engine.session import Session, Stopped
+from sloguard.engine.session import STOPPED_WITHIN, Session, Stopped
 from sloguard.host.marks import ACTIVITY, RUN
 from sloguard.providers.calls import failed_action
 from sloguard.providers.result import Result, timed_out
@@ -142,7 +142,7 @@ class Activities:
             in_time = yield from session.until(task.done, limit, stoppable=stoppable)
         except Stopped:
             stop.set()
-            yield from session.until(task.done, session.options.stop_grace, stoppable=False)
+            yield from session.until(task.done, STOPPED_WITHIN, stoppable=False)
             raise
         if not in_time:
             stop.set()

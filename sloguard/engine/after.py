@@ -9,7 +9,6 @@ from sloguard.core.judge import judge_slo
 from sloguard.core.model import PhaseName
 from sloguard.engine.evidence import Collected, collecting
 from sloguard.engine.loop import Work
-from sloguard.engine.method import after
 from sloguard.engine.queries import Queries
 from sloguard.engine.session import Session
 from sloguard.ports import Metrics
@@ -29,7 +28,7 @@ def watching(session: Session) -> Work[Collected | None]:
     restored = session.restored
     if restored is None:
         return None
-    until = round(restored + after(session), 3)
+    until = round(restored + session.experiment.phases.after, 3)
     yield PhaseStarted(restored, PhaseName.AFTER, until)
     metrics, queries = session.ports.metrics, session.queries
     look_at = _earliest(session) if metrics is not None and queries is not None else math.inf

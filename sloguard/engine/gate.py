@@ -35,14 +35,18 @@ from sloguard.providers.tolerance import Tolerated, within
 from sloguard.spec.substitution import substitute
 
 
-def gate(session: Session, activities: Activities, controls: Controls) -> Work[None]:
+def gate(
+    session: Session, activities: Activities, controls: Controls, *, ask_probes: bool = True
+) -> Work[None]:
     """Raises NotStarted with everything that is not met, or cannot be told."""
     experiment = session.experiment
     session.start = round(session.now() - experiment.phases.before, 3)
     yield PhaseStarted(session.now(), PhaseName.BEFORE)
     if experiment.slos and experiment.phases.before > 0:
         yield from _slos(session)
-    probes = yield from hypothesis(session, activities, controls, PhaseName.BEFORE)
+    probes: list[ProbeResult] = []
+    if ask_probes:
+        probes = yield from hypothesis(session, activities, controls, PhaseName.BEFORE)
     against = [s.reason for s in session.gate if s.verdict.rank > Verdict.MET.rank]
     against += [f"{p.name}: {p.reason}" for p in probes if p.verdict is not Verdict.MET]
     if against:
@@ -136,22 +140,29 @@ def hypothesis(
         return results
     yield from controls.apply("hypothesis", "before")
     for activity in session.experiment.probes:
-        held: list[Tolerated] = []
-
-        def hold(output: Json, activity: Activity = activity, held: list[Tolerated] = held) -> bool:
-            held.append(_within(session, activity, output))
-            return held[-1].ok
-
-        record = yield from activities.carry_out(
-            activity, "hypothesis", phase=phase, hold=hold if activity.has_tolerance else None
-        )
-        result = _result(session, record, phase, held)
+        result = yield from ask(session, activities, activity, phase)
         results.append(result)
         session.probes.append(result)
     met = all(r.verdict is Verdict.MET for r in results)
     state = {"steady_state_met": met, "probes": [journal_run(r.record) for r in results]}
     yield from controls.apply("hypothesis", "after", state=state)
     return results
+
+
+def ask(
+    session: Session, activities: Activities, activity: Activity, phase: PhaseName
+) -> Work[ProbeResult]:
+    """One probe, held against its tolerance."""
+    held: list[Tolerated] = []
+
+    def hold(output: Json) -> bool:
+        held.append(_within(session, activity, output))
+        return held[-1].ok
+
+    record = yield from activities.carry_out(
+        activity, "hypothesis", phase=phase, hold=hold if activity.has_tolerance else None
+    )
+    return _result(session, record, phase, held)
 
 
 def _result(

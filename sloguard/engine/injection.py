@@ -12,7 +12,7 @@ from sloguard.core.events import FaultPlanned
 from sloguard.core.model import Activity, Json
 from sloguard.engine.ledger import Injected
 from sloguard.engine.loop import Work
-from sloguard.engine.session import Session, Stopped
+from sloguard.engine.session import STOPPED_WITHIN, Session, Stopped
 from sloguard.faults.base import Context, Fault, FaultError, FaultFunction, Injection, Plan
 from sloguard.ports import OutsideError
 from sloguard.providers.result import Result, seconds
@@ -129,7 +129,7 @@ def _ended(session: Session, entry: Injected, provider: Mapping[str, Any]) -> Wo
             return
     except Stopped:
         entry.stop.set()
-        yield from session.until(task.done, session.options.stop_grace, stoppable=False)
+        yield from session.until(task.done, STOPPED_WITHIN, stoppable=False)
         raise
     entry.stop.set()
     yield from session.until(task.done, session.options.stop_grace, stoppable=False)

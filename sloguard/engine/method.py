@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sloguard.core.model import ActivityStatus
+from sloguard.core.model import ActivityStatus, PhaseName
 from sloguard.engine.activities import Activities, journal_run
 from sloguard.engine.controls import Controls
 from sloguard.engine.loop import Background, Work
 from sloguard.engine.session import Session, Stopped
+from sloguard.engine.strategy import asking, asks
 
 
 def playing(session: Session, activities: Activities, controls: Controls) -> Work[None]:
@@ -17,65 +18,56 @@ def playing(session: Session, activities: Activities, controls: Controls) -> Wor
     session.method_begun = session.method_hooks_open = True
     if session.watcher is not None:
         session.watcher.start_guarding()
-    background = Background()
+    background, probing = Background(), Background()
+    over: list[bool] = []
+    if session.experiment.probes and asks(session.experiment, PhaseName.DURING):
+        probing.start(asking(session, activities, lambda: bool(over)))
     try:
         yield from controls.apply("method", "before")
-        if not any(a.kind == "action" for a in session.experiment.method):
-            yield from session.mark_fault()
-        for activity in session.experiment.method:
-            work = activities.carry_out(activity, "method")
-            if activity.background:
-                background.start(work)
-                yield from background.pump(Stopped)
-            else:
-                yield from background.alongside(work, Stopped)
-        yield from background.alongside(session.until(lambda: not background.busy), Stopped)
-        yield from _hold(session)
+        yield from probing.alongside(_activities(session, activities, background), Stopped)
+        over.append(True)
+        yield from probing.alongside(session.until(lambda: not probing.busy), Stopped)
     except Stopped:
-        # Each background activity sees the same stop, ends its work and is recorded.
-        while background.busy:
-            yield from background.pump(Stopped)
-            if background.busy:
-                yield None
+        # Each of these sees the same stop, ends its work and is recorded.
+        for others in (background, probing):
+            yield from others.alongside(_none_busy(others), Stopped)
         raise
     finally:
         background.close()
+        probing.close()
     session.method_hooks_open = False
     state = [journal_run(r) for r in session.records if r.section == "method"]
     yield from controls.apply("method", "after", state=state)
     session.method_end = session.now()
 
 
+def _activities(session: Session, activities: Activities, background: Background) -> Work[None]:
+    if not any(a.kind == "action" for a in session.experiment.method):
+        yield from session.mark_fault()
+    for activity in session.experiment.method:
+        work = activities.carry_out(activity, "method")
+        if activity.background:
+            background.start(work)
+            yield from background.pump(Stopped)
+        else:
+            yield from background.alongside(work, Stopped)
+    yield from background.alongside(session.until(lambda: not background.busy), Stopped)
+    yield from _hold(session)
+
+
+def _none_busy(others: Background) -> Work[None]:
+    while others.busy:
+        yield None
+
+
 def _hold(session: Session) -> Work[None]:
     """Keep the fault for as long as declared. Where no action did anything, there is nothing to keep."""
     if session.fault is None or _all_failed(session):
         return
-    until = session.fault + during(session)
+    until = session.fault + session.experiment.phases.during
     yield from session.pause(until - session.now())
 
 
 def _all_failed(session: Session) -> bool:
     actions = [r for r in session.records if r.section == "method" and r.activity.kind == "action"]
     return bool(actions) and all(r.status is not ActivityStatus.SUCCEEDED for r in actions)
-
-
-def during(session: Session) -> float:
-    """The least length of ``during``."""
-    return session.experiment.phases.during if _asked_for(session, "during") else 0.0
-
-
-def after(session: Session) -> float:
-    """The most length of ``after``."""
-    return session.experiment.phases.after if _asked_for(session, "after") else 0.0
-
-
-def _asked_for(session: Session, phase: str) -> bool:
-    """Whether a phase's length counts.
-
-    An experiment without SLOs and guards, as every plain Chaos Toolkit file is, has nothing to be watched
-    for; there only the lengths count that it declares itself, not the defaults.
-    """
-    experiment = session.experiment
-    declared = experiment.declared.get("phases")
-    named = isinstance(declared, dict) and phase in declared
-    return bool(experiment.slos or experiment.guards) or named

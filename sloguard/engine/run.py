@@ -21,6 +21,7 @@ from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Ports
 from sloguard.engine.preflight import preflight
 from sloguard.engine.session import NotStarted, Session, Stop, Stopped
+from sloguard.engine.strategy import as_asked, asks
 from sloguard.engine.undo import undoing
 from sloguard.engine.watch import Watcher
 from sloguard.spec.masking import masked
@@ -116,7 +117,7 @@ class _Run:
     def __init__(
         self, experiment: Experiment, ports: Ports, options: Options, control: Control
     ) -> None:
-        self.session = Session(experiment, ports, options, control)
+        self.session = Session(as_asked(experiment), ports, options, control)
         self.controls = Controls(self.session)
         self.activities = Activities(self.session, self.controls)
         self._experiment_open = False
@@ -154,8 +155,9 @@ class _Run:
         yield from self.controls.apply("experiment", "before")
         yield from preflight(self.session)
         self._watch()
-        yield from gate(self.session, self.activities, self.controls)
         session = self.session
+        asked = asks(session.experiment, PhaseName.BEFORE)
+        yield from gate(session, self.activities, self.controls, ask_probes=asked)
         if session.watcher is not None:
             session.watcher.baselines = baselines(session.gate)
         session.check()
@@ -226,7 +228,8 @@ class _Run:
             return
         if early is None:
             yield from settling(session)
-        if session.stop is None or session.stop.kind == "blind":
+        asked = asks(session.experiment, PhaseName.AFTER)
+        if asked and (session.stop is None or session.stop.kind == "blind"):
             # A guard that is blind stops the method, not the question whether the probes hold.
             blind = session.set_aside()
             try:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+#: What is stopped ends within this, seconds; what does not is undone while it still goes on.
+STOPPED_WITHIN = 1.0
 #: Between two signs of life, seconds; the store takes a minute of silence for death.
 _BEAT = 15.0
 

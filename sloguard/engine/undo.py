@@ -3,7 +3,7 @@
 Order: first sloguard's own faults, newest first, then the declared rollbacks in their order. What
 sloguard injected came after the state that the author's rollbacks assume (a proxy that a rollback
 takes away must still be there while the fault on it is undone), and it is undone within a moment, while
-a rollback may pause or be tried again. Each undo is tried for a while with growing pauses, and one that
+a rollback may pause, be tried again, or have to wait for an activity that is slow to stop. Each undo is tried for a while with growing pauses, and one that
 fails keeps none of the others waiting.
 
 All of it can be called again at any point: what is done is not done twice.
@@ -38,8 +38,10 @@ def undoing(session: Session, activities: Activities, controls: Controls) -> Wor
         return
     if session.method_end is None:
         session.method_end = session.now()
-    yield from _stop_running(session)
+    for _, stop in session.running:
+        stop.set()
     yield from _undo_all(session)
+    yield from _await_running(session)
     if session.method_hooks_open:
         session.method_hooks_open = False
         state = [journal_run(r) for r in session.records if r.section == "method"]
@@ -53,9 +55,8 @@ def undoing(session: Session, activities: Activities, controls: Controls) -> Wor
     session.undone = True
 
 
-def _stop_running(session: Session) -> Work[None]:
-    for _, stop in session.running:
-        stop.set()
+def _await_running(session: Session) -> Work[None]:
+    """Whatever still goes on has this long to end before the declared rollbacks begin."""
     yield from session.until(
         lambda: all(task.done() for task, _ in session.running),
         session.options.stop_grace,

@@ -1,0 +1,81 @@
+"""The Chaos Toolkit's hypothesis strategies: when the probes are asked, and which phases there are.
+
+Under a fault SLOs are watched anyhow; ``before-method-only`` and its kin say which of ``before`` and
+``after`` there is at all. ``skip`` leaves nothing to be judged, and so proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from sloguard.core.model import ActivityStatus, Experiment, PhaseName, Phases, Verdict
+from sloguard.core.outcome import ProbeResult
+from sloguard.engine.activities import Activities
+from sloguard.engine.gate import ask
+from sloguard.engine.loop import Work
+from sloguard.engine.session import Session
+
+#: How often the probes are asked under a fault, seconds, as in the Chaos Toolkit.
+FREQUENCY = 1.0
+
+_BEFORE = {"default", "before-method-only", "continuously"}
+_DURING = {"during-method-only", "continuously"}
+_AFTER = {"default", "after-method-only", "continuously"}
+
+
+def strategy_of(experiment: Experiment) -> str:
+    """The declared strategy, ``default`` if there is none."""
+    declared = experiment.runtime.get("hypothesis")
+    found = declared.get("strategy") if isinstance(declared, dict) else None
+    # The Chaos Toolkit takes its own old misspelling to this day.
+    return {"continously": "continuously", None: "default"}.get(found, str(found))
+
+
+def asks(experiment: Experiment, phase: PhaseName) -> bool:
+    """Whether the probes are asked in a phase."""
+    phases = {PhaseName.BEFORE: _BEFORE, PhaseName.DURING: _DURING, PhaseName.AFTER: _AFTER}
+    return strategy_of(experiment) in phases[phase]
+
+
+def as_asked(experiment: Experiment) -> Experiment:
+    """The experiment with the phases that there are; one that is not there has length 0.
+
+    Not there is what the strategy leaves out. And an experiment without SLOs and guards, as every plain
+    Chaos Toolkit file is, has nothing to be watched for: there only the lengths count that it declares
+    itself, not the defaults.
+    """
+    strategy = strategy_of(experiment)
+    if strategy == "skip":
+        experiment = replace(experiment, slos=(), probes=())
+    phases = experiment.phases
+    watched = bool(experiment.slos or experiment.guards)
+    declared = experiment.declared.get("phases")
+    named = set(declared) if isinstance(declared, Mapping) else set()
+    return replace(
+        experiment,
+        phases=Phases(
+            before=phases.before if strategy in _BEFORE else 0.0,
+            during=phases.during if watched or "during" in named else 0.0,
+            after=phases.after if strategy in _AFTER and (watched or "after" in named) else 0.0,
+        ),
+    )
+
+
+def asking(session: Session, activities: Activities, over: Callable[[], bool]) -> Work[None]:
+    """Ask the probes again and again under the fault. Of each probe the first that is not met counts."""
+    found: dict[str, ProbeResult] = {}
+    while not over():
+        for activity in session.experiment.probes:
+            result = yield from ask(session, activities, activity, PhaseName.DURING)
+            # One that was stopped with the run says nothing about the target.
+            if result.record.status is ActivityStatus.ABORTED:
+                continue
+            known = found.get(activity.key)
+            if known is None or known.verdict is Verdict.MET:
+                found[activity.key] = result
+            session.probes[:] = [
+                *(p for p in session.probes if p.phase is not PhaseName.DURING),
+                *found.values(),
+            ]
+        yield from session.until(over, FREQUENCY)

@@ -1,0 +1,87 @@
+"""The Chaos Toolkit's hypothesis strategies."""
+
+from __future__ import annotations
+
+import pytest
+
+from sloguard.core.model import Outcome
+from sloguard.providers.result import Result
+from tests.support.engine_world import World, action, ended, experiment, probe, slo
+
+
+def run(strategy, results=None, **parts):
+    world = World()
+    asked = []
+
+    def ask(stop):
+        asked.append(world.clock.monotonic())
+        return results(world, len(asked)) if results else Result(1)
+
+    world.functions["ask"] = ask
+    world.functions["back"] = lambda stop: None
+    made = experiment(
+        slos=(slo(during="< 60%"),),
+        probes=(probe("hypothesis[0]", "ask", tolerance=1, name="asked"),),
+        rollbacks=(action("rollbacks[0]", "back"),),
+        runtime={"hypothesis": {"strategy": strategy}} if strategy else {},
+        **parts,
+    )
+    return world, ended(world.run(made)), asked
+
+
+@pytest.mark.parametrize(
+    ("strategy", "phases", "probes"),
+    [
+        (None, (20, 20, 3), ["before", "after"]),
+        ("default", (20, 20, 3), ["before", "after"]),
+        ("before-method-only", (20, 20, 0), ["before"]),
+        ("after-method-only", (0, 20, 3), ["after"]),
+        ("during-method-only", (0, 20, 0), ["during"]),
+        ("continuously", (20, 20, 3), ["before", "during", "after"]),
+        ("continously", (20, 20, 3), ["before", "during", "after"]),
+    ],
+)
+def test_when_the_probes_are_asked_and_which_phases_there_are(strategy, phases, probes):
+    _, last, _ = run(strategy)
+    timeline = last.timeline
+    spans = (
+        timeline.fault - timeline.start,
+        timeline.restored - timeline.fault,
+        timeline.end - timeline.restored,
+    )
+    assert spans == pytest.approx(phases, abs=1.5)
+    assert [p["phase"] for p in last.document["probes"]] == probes
+    assert last.outcome is Outcome.MET, last.reason
+
+
+def test_skip_proves_nothing():
+    world, last, asked = run("skip")
+    assert asked == []
+    assert last.outcome is Outcome.INCONCLUSIVE
+    assert world.broken == {}
+
+
+def test_under_the_fault_the_probes_are_asked_every_second():
+    _, _, asked = run("during-method-only")
+    assert 18 <= len(asked) <= 22
+
+
+def test_one_answer_out_of_tolerance_under_the_fault_is_a_deviation():
+    _, last, asked = run("continuously", lambda world, n: Result(2 if n == 7 else 1))
+    assert last.outcome is Outcome.DEVIATED
+    assert last.reason == "asked: 2 is not 1 (during)"
+    assert len(asked) > 10
+
+
+def test_a_probe_that_a_stop_cuts_short_says_nothing():
+    world = World()
+    world.functions["ask"] = lambda stop: world.sleep(stop, 300.0) if world.broken else Result(1)
+    world.clock.at(5.0, lambda: world.control.abort("SIGINT"))
+    made = experiment(
+        probes=(probe("hypothesis[0]", "ask", tolerance=1),),
+        runtime={"hypothesis": {"strategy": "continuously"}},
+    )
+    last = ended(world.run(made))
+    assert last.outcome is Outcome.ABORTED
+    assert [p["phase"] for p in last.document["probes"]] == ["before"]
+    assert world.clock.monotonic() < 9
