@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sloguard.core.model import Activity, Experiment
     from sloguard.engine.options import Options
     from sloguard.engine.ports_bundle import Ports
+    from sloguard.ports import Cluster, Clusters
     from sloguard.settings import Settings
 
 #: Guards and the live picture must not wait for a slow server: they ask again soon enough.
@@ -40,6 +41,25 @@ def open_metrics(settings: Settings, *, deadline: float | None = None) -> Promet
         raise MetricsError(str(error)) from error
 
 
+def open_clusters(settings: Settings) -> Clusters:
+    """The clusters that the kubeconfig of the settings knows, by context; read when first asked for."""
+    made: list[Clusters] = []
+
+    def cluster(context: str | None) -> Cluster:
+        # The Kubernetes client takes long to load, and most runs never ask.
+        from sloguard.adapters.kubernetes import KubernetesClusters
+        from sloguard.adapters.kubernetes_config import KubernetesSettings
+
+        if not made:
+            group = settings.kubernetes
+            given = {f.name: getattr(group, f.name) for f in fields(group)}
+            given["in_cluster"] = {"auto": None, "always": True, "never": False}[group.in_cluster]
+            made.append(KubernetesClusters(KubernetesSettings(**given)))
+        return made[0](context)
+
+    return cluster
+
+
 def open_store(settings: Settings) -> Store:
     """The store of the settings, made or migrated if need be. Raises StoreError."""
     from sloguard.adapters.store import Store
@@ -50,15 +70,18 @@ def open_store(settings: Settings) -> Store:
 def ports(settings: Settings, store: Store, *, metrics: bool = True) -> Ports:
     """Everything that a run needs of the outside. ``metrics`` False: the experiment asks none."""
     from sloguard.adapters.clock import SystemClock
+    from sloguard.adapters.kubernetes_locks import CombinedLocks, LeaseLocks
     from sloguard.adapters.locks import FileLocks
     from sloguard.engine.ports_bundle import Ports
 
+    clusters = open_clusters(settings)
     return Ports(
         metrics=open_metrics(settings) if metrics else None,
         live=open_metrics(settings, deadline=LIVE_DEADLINE) if metrics else None,
         clock=SystemClock(),
         ledger=store,
-        locks=FileLocks(settings.store.locks),
+        locks=CombinedLocks(FileLocks(settings.store.locks), LeaseLocks(clusters)),
+        clusters=clusters,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ class KubernetesSettings:
     context: str = ""
     in_cluster: bool | None = None
     impersonate: str = ""
-    impersonate_groups: Sequence[str] = ()
+    impersonate_group: str = ""
     namespace: str = ""
     timeout: float = 30.0
     connect_timeout: float = 5.0
@@ -61,11 +61,8 @@ def _impersonation(settings: KubernetesSettings) -> dict[str, str]:
     if not settings.impersonate:
         return {}
     headers = {"Impersonate-User": settings.impersonate}
-    if settings.impersonate_groups:
-        # urllib3 joins repeated headers in the same way; the server splits neither, so only one fits.
-        if len(settings.impersonate_groups) > 1:
-            raise ClusterError("impersonate_groups: one group at most can be impersonated")
-        headers["Impersonate-Group"] = settings.impersonate_groups[0]
+    if settings.impersonate_group:
+        headers["Impersonate-Group"] = settings.impersonate_group
     return headers
 
 

@@ -36,7 +36,11 @@ def fault_of(provider: Mapping[str, Any]) -> Fault | None:
 def context_of(session: Session, stop: threading.Event) -> Context:
     """What a fault may use. The same seed at preflight and at injection: the same choice."""
     return Context(
-        stop=stop, note=lambda text: session.say("info", text), seed=session.seed, run=session.run
+        stop=stop,
+        note=lambda text: session.say("info", text),
+        seed=session.seed,
+        run=session.run,
+        cluster=session.ports.clusters,
     )
 
 

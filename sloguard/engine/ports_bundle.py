@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from sloguard.ports import Clock, Ledger, Locks, Metrics
+from sloguard.faults.base import no_cluster
+from sloguard.ports import Clock, Clusters, Ledger, Locks, Metrics
 from sloguard.providers.result import Result
 
 T = TypeVar("T")
@@ -106,7 +107,7 @@ class Ports:
     """The outside. ``metrics`` None: no Prometheus. ``live``: the same Prometheus with short deadlines
     for guards and the live picture; ``metrics`` if None. The ledger is called from several threads.
     ``call`` carries an activity out, ``check`` says why one could not be; ``beat`` tells the store now
-    and then that the run is alive, where nothing else does."""
+    and then that the run is alive, where nothing else does. ``clusters``: those that faults work on."""
 
     metrics: Metrics | None
     clock: Clock
@@ -117,3 +118,4 @@ class Ports:
     call: Call = field(default_factory=_providers_call)
     check: Check = field(default_factory=_providers_check)
     beat: Callable[[str], object] | None = None
+    clusters: Clusters = no_cluster

@@ -205,7 +205,9 @@ def _faults(found: _Findings) -> Work[None]:
             raise
         except Exception as error:  # noqa: BLE001 - a plan that breaks is a reason not to start
             text = (
-                str(error) if isinstance(error, FaultError) else f"{type(error).__name__}: {error}"
+                str(error)
+                if isinstance(error, FaultError | OutsideError)
+                else f"{type(error).__name__}: {error}"
             )
             yield (found.odd if made_before else found.bad)(name, text)
             plan = None

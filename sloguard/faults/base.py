@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
 from sloguard.core.model import Json
+from sloguard.ports import Cluster
 
 Record = Mapping[str, Json]
 
@@ -34,13 +35,21 @@ class FaultError(Exception):
     """A fault could not be planned, injected or undone. The text is for people."""
 
 
+def no_cluster(_context: str | None) -> Cluster:
+    """Where nobody has said which clusters there are."""
+    raise FaultError(
+        "no cluster is configured here: set kubernetes.kubeconfig, or run it with sloguard"
+    )
+
+
 @dataclass(slots=True)
 class Context:
     """What a fault may use while it works.
 
     ``stop`` is set when the fault has to end early. ``save`` makes a new undo record durable before it
     returns; ``note`` says something to the people watching. ``random`` is seeded from ``seed``.
-    ``allow_url`` says why a URL may not be called, or None where it may.
+    ``allow_url`` says why a URL may not be called, or None where it may. ``cluster`` gives the cluster of
+    a context, or the one of the settings for None; raises FaultError or ClusterError where there is none.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -49,6 +58,7 @@ class Context:
     seed: int = 0
     run: str = ""
     allow_url: Callable[[str], str | None] = lambda _url: None
+    cluster: Callable[[str | None], Cluster] = no_cluster
     random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -200,4 +210,4 @@ def all_faults() -> list[Fault]:
     """Every fault of every family, by name."""
     for module in FAMILIES.values():
         importlib.import_module(module)
-    return [_registry[name] for name in sorted(_registry)]
+    return [_registry[name] for name in sorted(_registry) if name.partition(".")[0] in FAMILIES]

@@ -5,6 +5,7 @@
 
 from sloguard.settings.groups import (
     ChartSettings,
+    KubernetesSettings,
     PrometheusSettings,
     RunSettings,
     Settings,
@@ -15,6 +16,7 @@ from sloguard.settings.table import Setting, describe
 
 __all__ = [
     "ChartSettings",
+    "KubernetesSettings",
     "PrometheusSettings",
     "RunSettings",
     "Setting",

@@ -90,6 +90,35 @@ class PrometheusSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesSettings:
+    """How clusters are reached that faults and probes work on."""
+
+    kubeconfig: Path | None = _set(
+        None, "The kubeconfig.", "path", shown="$KUBECONFIG, else ~/.kube/config"
+    )
+    context: str = _set("", "Context of the kubeconfig.", shown="its current one")
+    in_cluster: str = _set(
+        "auto",
+        "Whether the service account of sloguard's own pod is used; auto: where there is no kubeconfig.",
+        "choice",
+        choices=("auto", "always", "never"),
+    )
+    impersonate: str = _set("", "User to act as.")
+    impersonate_group: str = _set("", "Group to act as, with the user.")
+    namespace: str = _set(
+        "",
+        "Where sloguard keeps what belongs to no namespace: locks of nodes, records of what was deleted.",
+        shown="its own pod's, else the context's, else default",
+    )
+    timeout: float = _set(
+        30.0, "Longest time of one call with all its retries.", "duration", above=0
+    )
+    connect_timeout: float = _set(
+        5.0, "Longest time until a connection stands.", "duration", above=0
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
     """Where runs are kept."""
 
@@ -156,6 +185,7 @@ class Settings:
     """All groups. ``origins``: where each setting that is no default came from, by its name."""
 
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     runs: RunSettings = field(default_factory=RunSettings)
     charts: ChartSettings = field(default_factory=ChartSettings)
@@ -164,6 +194,7 @@ class Settings:
 
 GROUPS: Mapping[str, type[Any]] = {
     "prometheus": PrometheusSettings,
+    "kubernetes": KubernetesSettings,
     "store": StoreSettings,
     "runs": RunSettings,
     "charts": ChartSettings,
