@@ -28,6 +28,8 @@ from sloguard.cli.moments import moment
 
 if TYPE_CHECKING:
     from sloguard.core.model import Experiment, Timeline
+    from sloguard.core.results import SloResult
+    from sloguard.core.series import Surroundings
     from sloguard.settings import Settings
 
 
@@ -116,7 +118,7 @@ def _judge_window(settings: Settings, file: Path, flags: dict[str, Any]) -> int:
         experiment, timeline, metrics, SystemClock(), chosen, removed=_removed(flags["removed"])
     )
     facts = judge_collected(experiment, timeline, collected)
-    return _say(document(facts), facts.slos, timeline, flags)
+    return _say(document(facts), facts.slos, timeline, collected.surroundings, flags)
 
 
 def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str, Any]) -> int:
@@ -149,7 +151,7 @@ def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str,
         # With its own objectives it is the same run: a fault that was not injected still counts.
         activities=stored.activities if other is None else (),
     )
-    return _say(document(facts), judged, stored.timeline, flags)
+    return _say(document(facts), judged, stored.timeline, stored.surroundings, flags)
 
 
 def _declared_after(resolved: Any) -> float:
@@ -161,11 +163,19 @@ def _declared_after(resolved: Any) -> float:
     return parse_duration(phases["after"]) if "after" in phases else Phases().after
 
 
-def _say(document: dict[str, Any], slos: Any, timeline: Timeline, flags: dict[str, Any]) -> int:
+def _say(
+    document: dict[str, Any],
+    slos: tuple[SloResult, ...],
+    timeline: Timeline,
+    surroundings: Surroundings,
+    flags: dict[str, Any],
+) -> int:
+    """Draw if asked to, print, and give the exit code."""
     if flags["charts"] is not None:
         from sloguard.cli.pictures import write_charts
 
-        write_charts(flags["charts"], slos, timeline, title=document["experiment"])
+        title = document["experiment"]
+        write_charts(flags["charts"], slos, timeline, title=title, surroundings=surroundings)
     show_verdict(document, flags["format_"], flags["output"])
     code: int = document["exit_code"]
     return code

@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from sloguard.core.model import Timeline
     from sloguard.core.results import SloResult
+    from sloguard.core.series import Surroundings
     from sloguard.render.charts import Format, Theme
 
 
@@ -24,6 +25,7 @@ def write_charts(
     format_: Format = "svg",
     theme: Theme = "light",
     scale: float = 1.0,
+    surroundings: Surroundings | None = None,
 ) -> list[Path]:
     """A picture of every SLO; one that cannot be written is said on stderr and loses nothing else."""
     from sloguard.render.charts import chart
@@ -32,7 +34,14 @@ def write_charts(
     for slo in slos:
         path = directory / f"{file_name(slo.name)}.{format_}"
         picture = chart(
-            slo.evidence, slo, timeline, format=format_, theme=theme, title=title, scale=scale
+            slo.evidence,
+            slo,
+            timeline,
+            format=format_,
+            theme=theme,
+            title=title,
+            scale=scale,
+            surroundings=surroundings,
         )
         if save(path, picture):
             written.append(path)

@@ -181,7 +181,7 @@ def _undecided(bound: Bound, values: Floats, baseline: Floats) -> Bools:
 
 
 def _compare(op: str, values: Floats, bound: Floats) -> tuple[Floats, Bools]:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         difference = values - bound
         # inf - inf is NaN: an infinite value equals an infinite bound.
         difference[np.isnan(difference) & (values == bound)] = 0.0

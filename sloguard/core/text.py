@@ -16,7 +16,7 @@ def format_value(value: float | None, unit: str = "") -> str:
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     if unit == "%":
-        return f"{_short(value * 100)}%"
+        return f"{_percent(value * 100)}%"
     if unit in TIME_UNITS:
         return format_seconds(value)
     if unit in SIZE_UNITS:
@@ -75,6 +75,14 @@ def format_series(name: str, labels: LabelSet) -> str:
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _percent(value: float) -> str:
+    """Three digits, or as many as tell it from 100: '99.97', not '100'."""
+    missing = abs(100 - value)
+    if value < 100 and 1e-6 < missing < 1:
+        return f"{value:.{min(2 - math.floor(math.log10(missing)), 8)}f}".rstrip("0")
+    return _short(value)
 
 
 def _short(value: float, digits: int = 3) -> str:

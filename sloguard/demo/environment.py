@@ -125,6 +125,8 @@ class Demo:
         at = self.addresses
         made = {
             "SLOGUARD_PROMETHEUS_URL": at["prometheus"],
+            # Two demos on one machine are two targets, however their experiments are called.
+            "SLOGUARD_STORE_LOCKS": str(self._home / "locks"),
             "DEMO_ALERTMANAGER_URL": at["alertmanager"],
             "DEMO_FRONT_URL": at["front"],
             "DEMO_ENVOY_ADMIN_URL": at["envoy_admin"],

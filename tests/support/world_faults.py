@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sloguard.faults.base import FAMILIES, Context, FaultError, Injection, Plan, Record, fault
+from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
 from tests.support import engine_world
 
-FAMILIES["world"] = "tests.support.world_faults"
 
 
 def _inject(record: Record, context: Context) -> Any:
