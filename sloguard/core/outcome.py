@@ -106,6 +106,9 @@ def _verdict(facts: RunFacts) -> tuple[Verdict, str]:
 
 
 def _judged(facts: RunFacts) -> Iterator[tuple[Verdict, str]]:
+    # What cut the run short explains more than what it left undecided.
+    for reason in facts.inconclusive:
+        yield Verdict.INCONCLUSIVE, reason
     for slo in facts.slos:
         yield slo.verdict, slo.reason
     for probe in facts.probes:
@@ -116,8 +119,6 @@ def _judged(facts: RunFacts) -> Iterator[tuple[Verdict, str]]:
     for record in failed_actions(facts):
         why = record.error or record.status
         yield Verdict.INCONCLUSIVE, f"the fault was not injected: {record.activity.name}: {why}"
-    for reason in facts.inconclusive:
-        yield Verdict.INCONCLUSIVE, reason
 
 
 def _score(facts: RunFacts) -> float | None:
