@@ -182,6 +182,14 @@ class TestRefusals:
             (matrix(series({}, [(T[0], "")])), "no number"),
             (matrix({"metric": {}, "values": [[T[0], 1.0]]}), "Expected `str`"),
             (matrix({"metric": {}, "values": [[T[0], "1", "2"]]}), "length 2"),
+            (
+                matrix({"metric": {}, "values": [[T[0], 1.0], [T[1], "2"], [T[2], "3"]]}),
+                "Expected `str`",
+            ),
+            (
+                matrix(series({}, [(T[0], "1"), (T[1], "2"), (T[2] + 1, "3"), (T[3], "4")])),
+                "not on the grid",
+            ),
             (matrix({"metric": {"a": 1}, "values": []}), "Expected `str`"),
             (matrix({"values": []}), "missing required field `metric`"),
             (vector(), "holds vector, not a matrix"),
