@@ -143,6 +143,8 @@ class PrometheusServer(Server):
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--web.enable-lifecycle",
             "--log.level=warn",
+            # It finds its Alertmanager some seconds after its first alert, and must tell it again.
+            *(["--rules.alert.resend-delay=1s"] if self.alertmanager else []),
             *([f"--web.config.file={self.directory / 'web.yml'}"] if self.web_config else []),
             *self.flags,
         ]
