@@ -7,7 +7,7 @@ from sloguard.engine.activities import Activities, journal_run
 from sloguard.engine.controls import Controls
 from sloguard.engine.loop import Background, Work
 from sloguard.engine.session import Session, Stopped
-from sloguard.engine.strategy import asking, asks
+from sloguard.engine.strategy import asking, asking_at_the_end, asks
 
 
 def playing(session: Session, activities: Activities, controls: Controls) -> Work[None]:
@@ -38,6 +38,7 @@ def playing(session: Session, activities: Activities, controls: Controls) -> Wor
     session.method_hooks_open = False
     state = [journal_run(r) for r in session.records if r.section == "method"]
     yield from controls.apply("method", "after", state=state)
+    yield from asking_at_the_end(session, activities, controls)
     session.method_end = session.now()
 
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from sloguard.core.model import ActivityStatus, Experiment, PhaseName, Phases, Verdict
 from sloguard.core.outcome import ProbeResult
 from sloguard.engine.activities import Activities
-from sloguard.engine.gate import ask
+from sloguard.engine.controls import Controls
+from sloguard.engine.gate import ask, hypothesis
 from sloguard.engine.loop import Work
 from sloguard.engine.session import Session
 
@@ -79,3 +80,23 @@ def asking(session: Session, activities: Activities, over: Callable[[], bool]) -
                 *found.values(),
             ]
         yield from session.until(over, FREQUENCY)
+
+
+def asking_at_the_end(session: Session, activities: Activities, controls: Controls) -> Work[None]:
+    """Ask the probes once more when the method is over and the fault still there.
+
+    That is when the Chaos Toolkit asks for the last time: what the rollbacks mend is no excuse. Where
+    nothing will be undone and nothing waited for, asking ``after`` asks the same, and this is left out.
+    """
+    experiment = session.experiment
+    undone = bool(experiment.rollbacks) or any(not entry.over for entry in session.injected)
+    if not asks(experiment, PhaseName.AFTER) or not (undone or experiment.phases.after > 0):
+        return
+    earlier = {r.record.activity.key: r for r in session.probes if r.phase is PhaseName.DURING}
+    others = [r for r in session.probes if r.phase is not PhaseName.DURING]
+    last = yield from hypothesis(session, activities, controls, PhaseName.DURING)
+    for result in last:
+        known = earlier.get(result.record.activity.key)
+        if known is None or known.verdict is Verdict.MET:
+            earlier[result.record.activity.key] = result
+    session.probes[:] = [*others, *earlier.values()]

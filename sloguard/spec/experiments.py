@@ -91,7 +91,8 @@ HYPOTHESIS = Table(
         Key("slos", SLOS, "SLOs, judged before, during and after the fault.",
             mistaken=("objectives", "slis")),
         Key("probes", ListOf(ActivityOrRef(hypothesis=True), "probes"),
-            "Probes with a tolerance, carried out before and after the method.", nullable=True),
+            "Probes with a tolerance, asked before the method, after it while the fault is still there, "
+            "and again once all is undone.", nullable=True),
         Key("controls", CONTROLS, "Controls around the hypothesis.", nullable=True),
     ),
     open=True,

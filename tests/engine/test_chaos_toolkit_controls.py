@@ -72,6 +72,10 @@ def test_every_hook_in_its_order(calls):
         ("before_activity", fault),
         ("after_activity", fault),
         ("after_method", title),
+        ("before_hypothesis", "all is well"),
+        ("before_activity", "look"),
+        ("after_activity", "look"),
+        ("after_hypothesis", "all is well"),
         ("before_rollback", title),
         ("before_activity", "back"),
         ("after_activity", "back"),
@@ -147,7 +151,7 @@ def test_controls_of_the_hypothesis_alone(calls):
     assert [h for h, *_ in calls if "hypothesis" in h] == [
         "before_hypothesis",
         "after_hypothesis",
-    ] * 2
+    ] * 3
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,10 @@ def run(strategy, results=None, **parts):
 @pytest.mark.parametrize(
     ("strategy", "phases", "probes"),
     [
-        (None, (20, 20, 3), ["before", "after"]),
-        ("default", (20, 20, 3), ["before", "after"]),
+        (None, (20, 20, 3), ["before", "during", "after"]),
+        ("default", (20, 20, 3), ["before", "during", "after"]),
         ("before-method-only", (20, 20, 0), ["before"]),
-        ("after-method-only", (0, 20, 3), ["after"]),
+        ("after-method-only", (0, 20, 3), ["during", "after"]),
         ("during-method-only", (0, 20, 0), ["during"]),
         ("continuously", (20, 20, 3), ["before", "during", "after"]),
         ("continously", (20, 20, 3), ["before", "during", "after"]),

@@ -288,7 +288,7 @@ def test_a_probe_out_of_tolerance_starts_nothing(result, said):
 
 
 @pytest.mark.parametrize(
-    ("after", "outcome"),
+    ("last", "outcome"),
     [
         (Result(1), Outcome.MET),
         (Result(2), Outcome.DEVIATED),
@@ -296,16 +296,49 @@ def test_a_probe_out_of_tolerance_starts_nothing(result, said):
         (Result(error="KeyError: 'x'"), Outcome.INCONCLUSIVE),
     ],
 )
-def test_probes_are_asked_again_after(after, outcome):
+@pytest.mark.parametrize("phase", ["during", "after"])
+def test_probes_are_asked_again_under_the_fault_and_after_it(last, outcome, phase):
     world = World()
-    answers = iter([Result(1), after])
+    answers = iter(
+        [Result(1), last, Result(1)] if phase == "during" else [Result(1), Result(1), last]
+    )
     world.functions["ask"] = lambda stop: next(answers)
     made = experiment(
         slos=(slo(during="< 60%"),), probes=(probe("hypothesis[0]", "ask", tolerance=1),)
     )
     last = ended(world.run(made))
     assert last.outcome is outcome
-    assert [p["phase"] for p in last.document["probes"]] == ["before", "after"]
+    assert [p["phase"] for p in last.document["probes"]] == ["before", "during", "after"]
+
+
+def test_what_a_rollback_mends_is_no_excuse():
+    world = World()
+    state = {"broken": False}
+    world.functions["break"] = lambda stop: state.update(broken=True)
+    world.functions["mend"] = lambda stop: state.update(broken=False)
+    world.functions["ask"] = lambda stop: Result(not state["broken"])
+    made = experiment(
+        slos=(),
+        probes=(probe("hypothesis[0]", "ask", tolerance=True, name="well"),),
+        method=(action("method[0]", "break"),),
+        rollbacks=(action("rollbacks[0]", "mend"),),
+    )
+    last = ended(world.run(made))
+    assert last.outcome is Outcome.DEVIATED
+    assert last.reason == "well: false is not true (during)"
+    assert [p["verdict"] for p in last.document["probes"]] == ["met", "deviated", "met"]
+
+
+def test_where_nothing_is_undone_the_probes_are_asked_twice():
+    world = World()
+    world.functions["act"] = world.functions["ask"] = lambda stop: Result(1)
+    made = experiment(
+        slos=(),
+        probes=(probe("hypothesis[0]", "ask", tolerance=1),),
+        method=(action("method[0]", "act"),),
+        phases=Phases(0.0, 0.0, 0.0),
+    )
+    assert [p["phase"] for p in ended(world.run(made)).document["probes"]] == ["before", "after"]
 
 
 # An action that fails is never green.
