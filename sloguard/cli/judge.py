@@ -150,6 +150,7 @@ def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str,
         slos=judged,
         # With its own objectives it is the same run: a fault that was not injected still counts.
         activities=stored.activities if other is None else (),
+        alerts=tuple((stored.document or {}).get("alerts", ())),
     )
     return _say(document(facts), judged, stored.timeline, stored.surroundings, flags)
 

@@ -58,8 +58,8 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
             give_up=lambda: len(session.control.reasons) > asked,
         )
         yield from session.hear()
-    for note in collected.notes:
-        session.notes.append(note)
+    session.notes.extend(collected.notes)
+    session.alerts = collected.alerts
     for evidence in collected.evidence:
         yield EvidenceCollected(session.now(), evidence)
     yield SurroundingsCollected(session.now(), collected.surroundings)
@@ -91,7 +91,7 @@ def _facts(session: Session, not_started: str) -> RunFacts:
     )
     if not_started:
         return replace(facts, not_started=not_started, slos=session.gate)
-    facts = replace(facts, timeline=session.timeline(), slos=session.slos)
+    facts = replace(facts, timeline=session.timeline(), slos=session.slos, alerts=session.alerts)
     stop = session.stop
     if stop is None:
         return facts

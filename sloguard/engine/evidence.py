@@ -6,9 +6,11 @@ import functools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from sloguard.core import alerts
 from sloguard.core.model import Slo, Timeline
 from sloguard.core.objective import Floats
 from sloguard.core.series import Matrix, SloEvidence, Surroundings
@@ -33,6 +35,7 @@ _FINAL = (BadQuery, MetricsRefused, AnswerTooLarge)
 
 _Key = tuple[str, str]
 _UP: _Key = ("", "up")
+_ALERTS: _Key = ("", "alerts")
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class Collected:
     evidence: tuple[SloEvidence, ...]
     surroundings: Surroundings
     notes: tuple[str, ...] = ()
+    alerts: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(slots=True)
@@ -142,7 +146,8 @@ def collecting(
         for role, query in slo.queries.items()
     )
     if slos:
-        jobs.append(_up_job(slos, queries, timeline, options))
+        up = _up_job(slos, queries, timeline, options)
+        jobs += [up, _Job(_ALERTS, alerts.QUERY, up.grid)]
     fetch = _Fetch(loop, metrics, jobs, options.concurrency, loop.now() + patience, give_up)
     yield from fetch.all()
     length = timeline.end - timeline.fault if window is None else window
@@ -153,8 +158,15 @@ def collecting(
     evidence = tuple(
         _evidence(slo, grids[slo.name], fetch, queries, length, timeline.fault) for slo in slos
     )
-    notes = tuple(f"the query for 'up' failed: {e}" for k, e in fetch.errors.items() if k == _UP)
-    return Collected(evidence, surroundings, notes)
+    asides = {_UP: "'up'", _ALERTS: "alerts"}
+    notes = [
+        f"the query for {asides[k]} failed: {e}" for k, e in fetch.errors.items() if k in asides
+    ]
+    fired: tuple[Mapping[str, Any], ...] = ()
+    if _ALERTS in fetch.answers:
+        fired, note = alerts.alerts_of(fetch.answers[_ALERTS], timeline)
+        notes += [note] if note else []
+    return Collected(evidence, surroundings, tuple(notes), fired)
 
 
 def _silence(surroundings: Surroundings, fault: float) -> Floats:

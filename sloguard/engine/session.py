@@ -7,7 +7,7 @@ import math
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -97,6 +97,7 @@ class Session:
         self.removed: dict[str, frozenset[str]] = {}
         self.gate: tuple[SloResult, ...] = ()
         self.slos: tuple[SloResult, ...] = ()
+        self.alerts: tuple[Mapping[str, Any], ...] = ()
         self.notes: list[str] = []
         self.queries: Queries | None = None
         self.watcher: Watcher | None = None

@@ -75,5 +75,6 @@ def judge_collected(
             judge_slo(e, timeline, collected.surroundings, experiment.phases.after)
             for e in collected.evidence
         ),
+        alerts=collected.alerts,
         notes=collected.notes,
     )

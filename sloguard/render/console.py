@@ -11,6 +11,7 @@ from sloguard.render.summary import (
     Cell,
     Document,
     Row,
+    alert_lines,
     headline,
     key_times,
     probe_rows,
@@ -54,6 +55,8 @@ def print_verdict(document: Document, console: Console) -> None:
     told = document["outcome"] in ("met", "not-restored") or _already(document["reason"], said)
     if not told:
         console.print(_bullet("•", "", document["reason"]))
+    for text in alert_lines(document):
+        console.print(_bullet("!", "", text))
     for note in document.get("notes", ()):
         console.print(_bullet("•", "dim", note))
     _print_failed(document, console)

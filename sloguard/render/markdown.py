@@ -8,6 +8,7 @@ from sloguard.render.summary import (
     Cell,
     Document,
     Row,
+    alert_lines,
     headline,
     key_times,
     probe_rows,
@@ -27,6 +28,9 @@ def markdown(document: Document) -> str:
     reasons = [f"- {MARKS[r.verdict]} {_escaped(r.reason)}" for r in unhappy(rows)]
     if reasons:
         parts.append("\n".join(reasons))
+    fired = [f"- {_escaped(text)}" for text in alert_lines(document)]
+    if fired:
+        parts.append("\n".join(fired))
     parts.extend(_facts(document))
     return "\n\n".join(parts) + "\n"
 
