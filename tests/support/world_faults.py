@@ -8,7 +8,6 @@ from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, f
 from tests.support import engine_world
 
 
-
 def _inject(record: Record, context: Context) -> Any:
     world = engine_world.world()
     target = record["target"]
