@@ -73,8 +73,10 @@ def ports(settings: Settings, store: Store, *, metrics: bool = True) -> Ports:
     from sloguard.adapters.kubernetes_locks import CombinedLocks, LeaseLocks
     from sloguard.adapters.locks import FileLocks
     from sloguard.engine.ports_bundle import Ports
+    from sloguard.ports import ambient
 
     clusters = open_clusters(settings)
+    ambient.provide(clusters)
     return Ports(
         metrics=open_metrics(settings) if metrics else None,
         live=open_metrics(settings, deadline=LIVE_DEADLINE) if metrics else None,

@@ -12,10 +12,10 @@ import logging
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from sloguard.core.text import iso_time
+from sloguard.faults.live_runs import LABEL, is_held
 from sloguard.ports import (
     Cluster,
     ClusterConflict,
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 
 #: Keys that this keeps: ``namespace:CONTEXT/NAME``, ``node:CONTEXT/NAME``.
 _KEY = re.compile(r"(namespace|node):(.*)/([^/]+)", re.DOTALL)
-LABEL = "sloguard.io/lock"
 TOKEN = "sloguard.io/token"  # noqa: S105 - a name, no secret
 SECONDS = 30
 _TRIES = 10
@@ -194,18 +193,6 @@ class CombinedLocks:
             self._everywhere.release()
         finally:
             self._here.release()
-
-
-def is_held(lease: Object, now: float) -> bool:
-    """Whether somebody holds a Lease at a time of the server's clock."""
-    spec: Mapping[str, Any] = lease.get("spec") or {}
-    if not spec.get("holderIdentity"):
-        return False
-    try:
-        renewed = datetime.datetime.fromisoformat(str(spec.get("renewTime"))).timestamp()
-    except ValueError:
-        return False
-    return now < renewed + float(spec.get("leaseDurationSeconds") or SECONDS)
 
 
 def _told(lease: Object) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from sloguard.faults.base import no_cluster
-from sloguard.ports import Clock, Clusters, Ledger, Locks, Metrics
+from sloguard.ports import Clock, Clusters, Ledger, Locks, Metrics, ambient
 from sloguard.providers.result import Result
 
 T = TypeVar("T")
@@ -118,4 +117,4 @@ class Ports:
     call: Call = field(default_factory=_providers_call)
     check: Check = field(default_factory=_providers_check)
     beat: Callable[[str], object] | None = None
-    clusters: Clusters = no_cluster
+    clusters: Clusters = ambient.cluster

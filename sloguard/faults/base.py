@@ -26,20 +26,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
 from sloguard.core.model import Json
-from sloguard.ports import Cluster
+from sloguard.ports import Clusters, ambient
 
 Record = Mapping[str, Json]
 
 
 class FaultError(Exception):
     """A fault could not be planned, injected or undone. The text is for people."""
-
-
-def no_cluster(_context: str | None) -> Cluster:
-    """Where nobody has said which clusters there are."""
-    raise FaultError(
-        "no cluster is configured here: set kubernetes.kubeconfig, or run it with sloguard"
-    )
 
 
 @dataclass(slots=True)
@@ -49,7 +42,7 @@ class Context:
     ``stop`` is set when the fault has to end early. ``save`` makes a new undo record durable before it
     returns; ``note`` says something to the people watching. ``random`` is seeded from ``seed``.
     ``allow_url`` says why a URL may not be called, or None where it may. ``cluster`` gives the cluster of
-    a context, or the one of the settings for None; raises FaultError or ClusterError where there is none.
+    a context, or the one of the settings for None; raises ClusterError where there is none.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -58,7 +51,7 @@ class Context:
     seed: int = 0
     run: str = ""
     allow_url: Callable[[str], str | None] = lambda _url: None
-    cluster: Callable[[str | None], Cluster] = no_cluster
+    cluster: Clusters = ambient.cluster
     random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -137,6 +130,7 @@ FAMILIES: dict[str, str] = {
     "processes": "sloguard.faults.processes",
     "load": "sloguard.faults.load",
     "network": "sloguard.faults.network",
+    "istio": "sloguard.faults.istio",
 }
 
 _registry: dict[str, Fault] = {}

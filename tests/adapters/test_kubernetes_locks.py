@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sloguard.adapters.kubernetes_locks import CombinedLocks, LeaseLocks, is_held
+from sloguard.adapters.kubernetes_locks import CombinedLocks, LeaseLocks
 from sloguard.adapters.locks import FileLocks
+from sloguard.faults.live_runs import is_held
 from sloguard.ports import ClusterNotFound, Held
 from sloguard.ports.resources import LEASES
 

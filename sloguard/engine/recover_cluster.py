@@ -1,0 +1,74 @@
+"""Undoing what is found on a cluster, from the undo records on its objects alone.
+
+For where the store is gone, or the run was another machine's. Runs that are alive are left alone: they
+hold a Lease of the namespaces and nodes that they work on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from sloguard.core.model import FaultRecord
+from sloguard.faults.base import Context, FaultError, find_fault
+from sloguard.faults.live_runs import holders
+from sloguard.faults.marking import by_hand, marked_objects, record_from
+from sloguard.faults.targets import title
+from sloguard.faults.undo_records import entries
+from sloguard.ports import Cluster, Clusters, Object, OutsideError, Resource
+
+
+def recover_cluster(
+    clusters: Clusters, context: str | None = None, *, alive: Collection[str] = ()
+) -> Iterator[FaultRecord]:
+    """Undo every entry of a run that is not alive, newest first; one FaultRecord each.
+
+    ``alive``: runs that the local store knows to be under way. What could not be looked at, and what is a
+    live run's, is told as ``left`` and ``injected``. Raises ClusterError where the cluster is unreachable.
+    """
+    cluster = clusters(context)
+    found, problems = marked_objects(cluster)
+    for problem in problems:
+        yield FaultRecord(id="", fault="", target=cluster.name, status="left", detail=problem)
+    under_way = holders(cluster) if found else frozenset()
+    for resource, obj in found:
+        try:
+            kept = entries(obj)
+        except FaultError as error:
+            yield _told({}, resource, obj, cluster, "left", str(error))
+            continue
+        for entry in reversed(kept):
+            run = str(entry.get("run") or "")
+            if run in alive or any(who.startswith(f"run {run} ") for who in under_way):
+                yield _told(entry, resource, obj, cluster, "injected", f"run {run} is under way")
+            else:
+                yield _undone(entry, resource, obj, cluster, clusters)
+
+
+def _undone(
+    entry: Mapping[str, Any], resource: Resource, obj: Object, cluster: Cluster, clusters: Clusters
+) -> FaultRecord:
+    record = record_from(cluster, resource, obj, entry)
+    try:
+        done = find_fault(str(entry.get("fault"))).undo(record, Context(cluster=clusters))
+    except (FaultError, OutsideError) as error:
+        return _told(entry, resource, obj, cluster, "left", str(error))
+    return _told(entry, resource, obj, cluster, "undone" if done else "nothing-to-undo", done)
+
+
+def _told(
+    entry: Mapping[str, Any],
+    resource: Resource,
+    obj: Object,
+    cluster: Cluster,
+    status: Any,
+    detail: str,
+) -> FaultRecord:
+    return FaultRecord(
+        id=str(entry.get("id") or ""),
+        fault=str(entry.get("fault") or ""),
+        target=f"{resource.kind} {title(obj)}",
+        status=status,
+        detail=detail,
+        by_hand=by_hand(cluster, resource, obj, "kubectl edit {object}"),
+    )

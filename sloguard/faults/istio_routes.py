@@ -1,0 +1,154 @@
+"""What a fault of Istio changes in a VirtualService. Pure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sloguard.core.model import Json
+from sloguard.core.objective import ObjectiveError, parse_duration
+from sloguard.faults.arguments import percent, whole
+from sloguard.faults.base import FaultError
+from sloguard.faults.targets import title
+from sloguard.faults.undo_records import Edit, Insert, Put
+from sloguard.ports import Object
+
+
+def edits_of(obj: Object, wanted: Mapping[str, Any]) -> list[Edit]:
+    """The changes to a VirtualService as it is now. Raises FaultError where no route of it is meant."""
+    routes = chosen_routes(obj, wanted)
+    if not routes:
+        raise FaultError(f"{title(obj)}: {no_route(wanted)}")
+    if not wanted["headers"]:
+        return [
+            Put(("spec", "http", index, "fault", kind), value)
+            for index in routes
+            for kind, value in wanted["fault"].items()
+        ]
+    http = obj["spec"]["http"]
+    return [
+        Insert(
+            ("spec", "http"),
+            _only_with(http[index], wanted, f"{wanted['label']}-{index}"),
+            by=("name",),
+            at=index + shift,
+        )
+        for shift, index in enumerate(routes)
+    ]
+
+
+def _only_with(route: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A copy of a route for requests with these headers only, to stand before it."""
+    made = copy.deepcopy(dict(route))
+    headers = {key: {"exact": str(value)} for key, value in wanted["headers"].items()}
+    matches = made.get("match") or [{}]
+    made["match"] = [{**m, "headers": {**(m.get("headers") or {}), **headers}} for m in matches]
+    made["fault"] = {**(made.get("fault") or {}), **copy.deepcopy(wanted["fault"])}
+    made["name"] = name
+    return made
+
+
+def chosen_routes(obj: Object, wanted: Mapping[str, Any]) -> list[int]:
+    """Where in ``spec.http`` the routes are that are to be hit."""
+    found = []
+    for index, route in enumerate((obj.get("spec") or {}).get("http") or []):
+        named_so = not wanted["route_names"] or route.get("name") in wanted["route_names"]
+        # A redirect or a direct response goes nowhere, and Istio refuses a fault on it.
+        targets = [target.get("destination") or {} for target in route.get("route") or []]
+        asked = wanted["destinations"]
+        fits = targets if not asked else [t for t in targets if any(_goes(t, a) for a in asked)]
+        # What sloguard has put in front of a route is no route of its own.
+        ours = str(route.get("name") or "").startswith("sloguard-")
+        if named_so and fits and not ours:
+            found.append(index)
+    return found
+
+
+def _goes(target: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    return all(target.get(key) == value for key, value in asked.items())
+
+
+def wanted_of(
+    faults: dict[str, Json], routes: Any, route_names: Any, headers: Any
+) -> dict[str, Json]:
+    """What is to be done to whichever VirtualService is chosen, as JSON."""
+    if headers is not None and (not isinstance(headers, Mapping) or not headers):
+        raise FaultError("headers: expected a mapping of names to values")
+    return {
+        "fault": faults,
+        "destinations": destinations_of(routes),
+        "route_names": list(route_names or []),
+        "headers": dict(headers or {}),
+    }
+
+
+def _share(percentage: Any, name: str) -> dict[str, float]:
+    return {"value": 100.0 if percentage is None else percent(percentage, name) * 100}
+
+
+def abort(http_status: Any, percentage: Any) -> dict[str, Any]:
+    """Istio's abort. Raises FaultError."""
+    status = whole(http_status, "http_status", least=200, most=599)
+    return {"httpStatus": status, "percentage": _share(percentage, "percentage")}
+
+
+def delay(fixed_delay: Any, percentage: Any, name: str = "percentage") -> dict[str, Any]:
+    """Istio's delay. Raises FaultError."""
+    try:
+        seconds = parse_duration(fixed_delay)
+    except ObjectiveError as error:
+        raise FaultError(f"fixed_delay: {error}") from None
+    if seconds < 0.001:
+        raise FaultError(f"fixed_delay: must be at least 1ms, found {fixed_delay}")
+    return {
+        "fixedDelay": f"{seconds:.6f}".rstrip("0").rstrip(".") + "s",
+        "percentage": _share(percentage, name),
+    }
+
+
+def in_words(kind: str, value: Mapping[str, Any]) -> str:
+    """An abort or a delay for people."""
+    share = f"{value['percentage']['value']:g}% of the requests"
+    if kind == "abort":
+        return f"abort {share} with {value['httpStatus']}"
+    return f"delay {share} by {value['fixedDelay']}"
+
+
+def no_route(wanted: Mapping[str, Any]) -> str:
+    """Why a VirtualService has nothing to hit."""
+    asked: Sequence[Any] = wanted["destinations"] or wanted["route_names"]
+    shown = f" of {', '.join(map(str, asked))}" if asked else ""
+    return f"it has no HTTP route{shown} that leads to a destination"
+
+
+def destinations_of(routes: Any) -> list[dict[str, Any]]:
+    """The destinations of ``routes`` as chaosistio takes them. Raises FaultError."""
+    destinations: list[dict[str, Any]] = []
+    for route in routes or []:
+        found = route.get("destination") if isinstance(route, Mapping) else None
+        if not isinstance(found, Mapping) or not found:
+            raise FaultError(
+                f"routes: expected a list of {{destination: {{host: …, subset: …}}}}, found {route!r}"
+            )
+        destinations.append(dict(found))
+    return destinations
+
+
+def changes_of_kind(obj: Object, record: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
+    """Which changes are faults of the ``kind`` of a record, on routes to its ``destinations``."""
+    http = (obj.get("spec") or {}).get("http") or []
+
+    def goes(route: Mapping[str, Any]) -> bool:
+        targets = [target.get("destination") or {} for target in route.get("route") or []]
+        asked = record["destinations"]
+        return not asked or any(_goes(target, one) for target in targets for one in asked)
+
+    def meant(change: Mapping[str, Any]) -> bool:
+        if "item" in change:
+            kinds = set(change["item"].get("fault") or {})
+            return kinds <= {record["kind"]} and goes(change["item"])
+        path = change["path"]
+        return bool(path[-1] == record["kind"]) and path[2] < len(http) and goes(http[path[2]])
+
+    return meant

@@ -1,0 +1,129 @@
+"""Faults on a cluster, step by step: what every family's tests do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sloguard.engine.recover_cluster import recover_cluster
+from sloguard.faults.base import Context, find_fault
+from sloguard.ports import Object
+from tests.support.clusters import Ground
+from tests.support.mortals import Mortals, records
+
+
+class Broken:
+    """A fault that has been planned; ``inject`` and ``undo`` do the rest, as the engine does."""
+
+    def __init__(
+        self, ground: Ground, name: str, arguments: Mapping[str, Any], seed: int = 1
+    ) -> None:
+        self.fault = find_fault(name)
+        self.context = Context(cluster=lambda _context: ground.cluster, run="the-run", seed=seed)
+        self.plan = self.fault.plan(arguments, self.context)
+        self.records = [dict(i.record) for i in self.plan.injections]
+        self.outputs: list[Any] = []
+
+    def inject(self) -> Broken:
+        """All of them."""
+        for index, injection in enumerate(self.plan.injections):
+            self.context.save = lambda record, index=index: self.records.__setitem__(
+                index, dict(record)
+            )
+            self.outputs.append(self.fault.inject(injection, self.context))
+        return self
+
+    def undo(self) -> list[str]:
+        """All of them, newest first."""
+        return [self.fault.undo(record, self.context) for record in reversed(self.records)]
+
+    @property
+    def targets(self) -> list[str]:
+        return [i.target for i in self.plan.injections]
+
+
+def clusters(ground: Ground) -> Callable[[str | None], Any]:
+    """ports.Clusters of the one."""
+    return lambda _context: ground.cluster
+
+
+def survives_kill_anywhere(
+    ground: Ground,
+    folder: Path,
+    mortals: Mortals,
+    fault: str,
+    arguments: Mapping[str, Any],
+    look: Callable[[], Object],
+) -> int:
+    """Kill a process between any two of its calls; the ledger, and then the cluster alone, bring all back.
+
+    ``look`` gives what has to be the same again. Gives how many moments there were to die at.
+    """
+    double = ground.double
+    assert double is not None
+    before = look()
+    config = double.kubeconfig(folder / "mortal")
+    calls = _calls(double, lambda: _lives(mortals, config, folder / "whole.json", fault, arguments))
+    assert look() == before
+    changed = 0
+    for number in range(calls):
+        for moment in ("before", "after"):
+            for way in ("ledger", "cluster"):
+                ledger = folder / f"{number}-{moment}-{way}.json"
+                _dies(ground, mortals, config, ledger, fault, arguments, number, moment)
+                changed += look() != before
+                if way == "ledger":
+                    made = find_fault(fault)
+                    for record in reversed(records(ledger)):
+                        made.undo(record, Context(cluster=clusters(ground)))
+                else:
+                    told = list(recover_cluster(clusters(ground)))
+                    assert {t.status for t in told} <= {"undone"}, told
+                assert look() == before, (number, moment, way)
+    # It was killed while the fault was there, too.
+    assert changed
+    return calls * 2
+
+
+def _lives(
+    mortals: Mortals, config: Path, ledger: Path, fault: str, arguments: Mapping[str, Any]
+) -> None:
+    mortals.start(config, ledger, fault, arguments)
+    assert mortals.wait() == 0
+
+
+def _calls(double: Any, work: Callable[[], None]) -> int:
+    first = len(double.requests)
+    work()
+    return len(double.requests) - first
+
+
+def _dies(
+    ground: Ground,
+    mortals: Mortals,
+    config: Path,
+    ledger: Path,
+    fault: str,
+    arguments: Mapping[str, Any],
+    number: int,
+    moment: str,
+) -> None:
+    double = ground.double
+    first = len(double.requests)
+
+    def kill(seen: int, _request: Any) -> None:
+        if seen - first == number:
+            while not mortals.pid:
+                pass
+            mortals.kill()
+            if moment == "before":
+                raise ConnectionAbortedError
+
+    mortals.pid = 0
+    setattr(double.trouble, moment, kill)
+    try:
+        mortals.start(config, ledger, fault, arguments)
+        assert mortals.wait() == 9
+    finally:
+        setattr(double.trouble, moment, lambda _number, _request: None)
