@@ -17,7 +17,7 @@ from sloguard.engine.session import STOPPED_WITHIN, Session, Stopped
 from sloguard.host.marks import ACTIVITY, RUN
 from sloguard.providers.calls import failed_action
 from sloguard.providers.result import Result, timed_out
-from sloguard.spec.substitution import substitute
+from sloguard.spec.substitution import fill_provider, substitute
 
 #: Whether an output is within a tolerance. Called beside the loop.
 Hold = Callable[[Json], bool]
@@ -120,7 +120,7 @@ class Activities:
         timeout: float | None,
     ) -> Work[Result]:
         session, experiment = self._session, self._session.experiment
-        provider = substitute(activity.provider, experiment.configuration, experiment.secrets)
+        provider = fill_provider(activity.provider, experiment.configuration, experiment.secrets)
         if section == "method":
             found = yield from session.attempt(lambda: fault_of(provider), activity.name)
             if found is not None:
@@ -204,4 +204,6 @@ def journal_run(record: ActivityRecord) -> dict[str, Any]:
         made["exception"] = [record.error]
     if record.tolerance_met is not None:
         made["tolerance_met"] = record.tolerance_met
+    elif record.section == "hypothesis" and record.status is not ActivityStatus.SUCCEEDED:
+        made["tolerance_met"] = False
     return made

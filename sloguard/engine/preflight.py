@@ -22,7 +22,7 @@ from sloguard.engine.queries import Queries, look_up
 from sloguard.engine.session import NotStarted, Session, Stopped
 from sloguard.faults.base import FaultError, Plan
 from sloguard.ports import Held, Metrics, MetricsError, OutsideError
-from sloguard.spec.substitution import substitute
+from sloguard.spec.substitution import fill_provider
 
 #: A clock that is known less well than this blurs the marks.
 _VAGUE_CLOCK = 1.0
@@ -244,7 +244,7 @@ def _planned(session: Session, activity: Activity) -> Plan | None:
 
 def _provider(session: Session, activity: Activity) -> dict[str, object]:
     experiment = session.experiment
-    return dict(substitute(activity.provider, experiment.configuration, experiment.secrets))
+    return fill_provider(activity.provider, experiment.configuration, experiment.secrets)
 
 
 def _told(plan: Plan) -> str:

@@ -121,7 +121,8 @@ def _undo_one(session: Session, entry: Injected) -> Work[None]:
 def _roll_back(session: Session, activities: Activities, controls: Controls) -> Work[None]:
     """The declared rollbacks in their order; background ones beside them, and waited for."""
     left = [a for a in session.experiment.rollbacks if a.key not in session.rolled_back]
-    if not left:
+    # As in the Chaos Toolkit the hooks are called also where nothing is declared.
+    if not left and session.experiment.rollbacks:
         return
     background = Background()
     try:

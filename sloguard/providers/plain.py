@@ -29,6 +29,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import json
 import math
 import os
 import uuid
@@ -131,6 +132,8 @@ def _key(key: Any) -> str:
     if isinstance(key, str):
         return clean_text(key)
     converted = plain(key)
+    if converted is None or isinstance(converted, bool | int | float):
+        return json.dumps(converted)  # null, true: as JSON writes keys that are no text
     return converted if isinstance(converted, str) else clean_text(str(key))
 
 

@@ -9,7 +9,8 @@ The forms and their results are the Chaos Toolkit's:
 - ``{type: range, range: [low, high], target}``, ``{type: regex, pattern, target}``,
   ``{type: jsonpath, path, expect, count, target}``; ``target`` names the entry of the output to look at
 - ``{type: probe, provider}``: called with the output as the argument ``value``, holds if it returns
-  something true
+  something true. Other than there a process that exits with anything but 0 and an HTTP answer of 400
+  or more are no yes
 
 NaN is within no tolerance, and nothing raises: what cannot be compared is not within it.
 """
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sloguard.core.model import Json
+from sloguard.providers.calls import failed_action
 from sloguard.providers.result import Result, one_line
 
 _SHOWN = 120
@@ -257,8 +259,9 @@ def _probe(
         secrets=secrets,
     )
     name = tolerance.get("name") or provider.get("func") or provider.get("path") or "the probe"
-    if result.error:
-        return _no(f"{name} could not judge {_show(value)}: {result.error}")
+    failed = result.error or failed_action(provider, result.output)
+    if failed:
+        return _no(f"{name} could not judge {_show(value)}: {failed}")
     held = bool(result.output) and not _is_nan(result.output)
     return Tolerated(held, one_line(f"{name} said {_show(result.output)} of {_show(value)}"))
 

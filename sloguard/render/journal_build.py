@@ -20,7 +20,16 @@ from sloguard.core.events import (
 from sloguard.core.history import StoredEvent, StoredRun
 from sloguard.core.jsonable import masked
 from sloguard.core.masking import Masker
-from sloguard.core.model import Activity, ActivityRecord, Json, Outcome, PhaseName, Verdict, worst
+from sloguard.core.model import (
+    Activity,
+    ActivityRecord,
+    ActivityStatus,
+    Json,
+    Outcome,
+    PhaseName,
+    Verdict,
+    worst,
+)
 
 #: The version of chaoslib whose journal this is.
 FORMAT_VERSION = "1.44.0"
@@ -203,7 +212,8 @@ class Journal:
         if error is not None:
             made["exception"] = [f"{error}\n"]
         if entry.section == "hypothesis":
-            made["tolerance_met"] = False if record is None else record.tolerance_met
+            failed = record is None or record.status is not ActivityStatus.SUCCEEDED
+            made["tolerance_met"] = False if failed or record is None else record.tolerance_met
         return made
 
 

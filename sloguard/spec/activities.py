@@ -152,12 +152,18 @@ class ActivityOrRef:
         tolerance = node.get("tolerance")
         if tolerance is not None:
             Tolerance().read(tolerance, join(path, "tolerance"), reader)
+        background = node.get("background")
+        if background is not None:
+            s.FLAG.read(background, join(path, "background"), reader)
         return {"ref": s.TEXT.read(ref, join(path, "ref"), reader)}
 
     def schema(self, defs: Json) -> Json:
         ref = {
             "type": "object",
             "required": ["ref"],
-            "properties": {"ref": {"type": "string", "minLength": 1}},
+            "properties": {
+                "ref": {"type": "string", "minLength": 1},
+                "background": s.FLAG.schema(defs),
+            },
         }
         return {"if": {"required": ["ref"]}, "then": ref, "else": self.table.schema(defs)}

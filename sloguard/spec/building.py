@@ -92,7 +92,8 @@ class Builder:
             kind=plain["type"],
             name=str(plain.get("name")),
             provider={k: v for k, v in provider.items() if v is not None},
-            background=bool(plain.get("background")),
+            # As in the Chaos Toolkit it is said where an activity is carried out.
+            background=_flag(place.node.get("background")),
             pause_before=pauses.get("before") or 0.0,
             pause_after=pauses.get("after") or 0.0,
             has_tolerance="tolerance" in plain,
@@ -140,6 +141,10 @@ class Builder:
                 holder = holder[part]
             holder[int(index[:-1])] = activity.declared
         return declared  # type: ignore[no-any-return]  # the root is a mapping by now
+
+
+def _flag(node: Node | None) -> bool:
+    return node is not None and node.value is True
 
 
 def _members(holder: Node | None) -> list[Node]:

@@ -28,6 +28,20 @@ def substitute(
     return Scope(configuration, secrets).fill(value)
 
 
+def fill_provider(
+    provider: Mapping[str, Any],
+    configuration: Mapping[str, Json] | None,
+    secrets: Mapping[str, Json] | None,
+) -> dict[str, Any]:
+    """A provider, substituted. Where there are no variables at all its arguments stay as written.
+
+    So ``$$``, the shell's own number, is one there in the Chaos Toolkit too.
+    """
+    scope = Scope(configuration, secrets)
+    bare = not configuration and not secrets
+    return {k: v if bare and k == "arguments" else scope.fill(v) for k, v in provider.items()}
+
+
 class Scope:
     """The variables that a substitution can see, the configuration before the secrets."""
 

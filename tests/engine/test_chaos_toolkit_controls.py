@@ -9,6 +9,7 @@ import pytest
 
 from sloguard.core.events import Note
 from sloguard.core.model import Outcome
+from sloguard.providers.result import Result
 from tests.support import recording_control
 from tests.support.engine_world import World, action, ended, experiment, open_intents, probe, slo
 
@@ -144,6 +145,24 @@ def test_a_name_is_not_called_twice_at_one_place(calls):
     run(replace(made, rollbacks=(back,)))
     assert len([1 for h, n, *_ in calls if (h, n) == ("before_activity", "back")]) == 1
     assert len([1 for h, *_ in calls if h == "configure"]) == 1
+
+
+def test_the_hooks_of_the_rollbacks_are_called_also_where_there_are_none(calls):
+    run(replace(busy(control()), rollbacks=()))
+    assert [hook for hook, *_ in calls if "rollback" in hook] == [
+        "before_rollback",
+        "after_rollback",
+    ]
+
+
+def test_a_probe_that_fails_has_not_met_its_tolerance(calls):
+    world = World()
+    world.functions["look"] = lambda stop: Result(error="nobody there")
+    world.functions["back"] = lambda stop: None
+    world.run(busy(control()))
+    state = next(state for hook, _, state, _ in calls if hook == "after_hypothesis")
+    assert state["steady_state_met"] is False
+    assert state["probes"][0]["tolerance_met"] is False
 
 
 def test_controls_of_the_hypothesis_alone(calls):

@@ -178,6 +178,11 @@ def test_plain_is_bounded() -> None:
     assert plain(10**5000).startswith("0x")
 
 
+def test_keys_that_are_no_text_are_written_as_json_writes_them() -> None:
+    keys: dict[Any, int] = {None: 1, True: 2, 1.5: 3, 7: 4, "text": 5}
+    assert list(plain(keys)) == ["null", "true", "1.5", "7", "text"]
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),

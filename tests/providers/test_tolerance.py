@@ -149,6 +149,37 @@ def test_a_probe_that_fails_holds_nothing() -> None:
     assert found.reason.startswith("judge could not judge 3: TypeError")
 
 
+@pytest.mark.parametrize(
+    ("provider", "output", "reason"),
+    [
+        (
+            {"type": "process", "path": "looks"},
+            {"status": 1, "stdout": "", "stderr": "no!"},
+            "looks could not judge 3: exit code 1: no!",
+        ),
+        (
+            {"type": "http", "url": "http://judge"},
+            {"status": 404, "headers": {}, "body": ""},
+            "the probe could not judge 3: HTTP 404 Not Found",
+        ),
+    ],
+)
+def test_a_probe_that_says_no_by_its_status_holds_nothing(
+    provider: dict[str, Any], output: Any, reason: str
+) -> None:
+    def held(given: Any) -> Tolerated:
+        return within(
+            {"type": "probe", "provider": provider},
+            3,
+            configuration={},
+            secrets={},
+            call=lambda _provider, **_around: Result(given),
+        )
+
+    assert held(output) == Tolerated(False, reason)
+    assert held({**output, "status": 0 if provider["type"] == "process" else 200}).ok
+
+
 NANS = [math.nan, "NaN"]
 FORMS: list[Any] = [
     math.nan,

@@ -39,7 +39,7 @@ def test_refs_are_followed_and_order_and_repeats_stay() -> None:
         ("hypothesis[1]", [0, 1]),
         ("hypothesis[2]", 1),
     ]
-    assert loaded.method[2].background
+    assert [a.background for a in loaded.method] == [True, False, False, False]
     assert loaded.declared["method"][1]["provider"] == {"type": "process", "path": "true"}
     assert "ref" not in str(loaded.declared)
 
@@ -56,8 +56,17 @@ def test_the_last_of_a_name_is_meant_and_rollbacks_come_last() -> None:
 
 
 def test_a_ref_says_what_it_ignores() -> None:
-    loaded = load(experiment(method=[action("go"), {"ref": "go", "background": True}]))
-    assert any("background beside a ref has no effect" in w for w in loaded.warnings)
+    loaded = load(experiment(method=[action("go"), {"ref": "go", "pauses": {"before": 1}}]))
+    assert any("pauses beside a ref has no effect" in w for w in loaded.warnings)
+
+
+def test_whether_a_ref_goes_on_in_the_background_is_said_beside_it() -> None:
+    behind = action("go", background=True)
+    loaded = load(experiment(method=[behind, {"ref": "go"}, {"ref": "go", "background": True}]))
+    assert [a.background for a in loaded.method] == [True, False, True]
+    assert not [w for w in loaded.warnings if "background" in w]
+    with pytest.raises(SpecError, match=r"method\[1\].background: found 'yes'"):
+        load(experiment(method=[behind, {"ref": "go", "background": "yes"}]))
 
 
 def test_an_unknown_ref_names_the_nearest() -> None:

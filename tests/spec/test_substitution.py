@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sloguard.spec import substitute
+from sloguard.spec.substitution import fill_provider
 
 TEXTS = st.text(alphabet="${}ab_1 Aé\n", max_size=12)
 VALUES = st.recursive(
@@ -58,6 +59,13 @@ def test_names_are_replaced_and_the_rest_stays(text: Any, expected: Any) -> None
 
 def test_what_was_put_in_is_not_looked_at_again() -> None:
     assert substitute("${a} ${a}", {"a": "${b}", "b": "no"}, {}) == "${b} ${b}"
+
+
+def test_without_any_variable_arguments_stay_as_written() -> None:
+    provider = {"url": "a$$b${c}", "arguments": {"x": "$$ ${c}"}, "timeout": 3}
+    assert fill_provider(provider, {}, {}) == {**provider, "url": "a$b${c}"}
+    filled = fill_provider(provider, {"c": 1}, {})
+    assert filled == {"url": "a$b1", "arguments": {"x": "$ 1"}, "timeout": 3}
 
 
 @given(VALUES)
