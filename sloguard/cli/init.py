@@ -50,7 +50,6 @@ def command(
       sloguard init shop.yaml --service checkout --errors 0.5% --latency 250ms --yes
     """
     from sloguard.bootstrap import open_metrics
-    from sloguard.core.objective import ObjectiveError, parse_quantity
     from sloguard.ports import OutsideError
     from sloguard.spec import starter
 
@@ -74,18 +73,13 @@ def command(
         counter=counter,
         histogram=histogram,
         only=service or _which_group(counter or histogram, asking=asking),
-        errors=_answer(errors, "Highest share of failed requests", "1%", asking),
-        latency=_answer(latency, "Highest 99th percentile", "300ms", asking),
+        errors=_bound(errors, "--errors", "Highest share of failed requests", "1%", asking),
+        latency=_bound(latency, "--latency", "Highest 99th percentile", "300ms", asking),
         lookback=lookback,
         kill=_answer(
             kill, "Kill one process whose command line matches (empty: nothing)", "", asking
         ),
     )
-    try:
-        parse_quantity(choice.errors)
-        parse_quantity(choice.latency)
-    except ObjectiveError as error:
-        fail(str(error))
     file.write_text(starter.write(choice), encoding="utf-8")
     found = [f.metric for f in (counter, histogram) if f] or ["only 'up'"]
     click.echo(f"{file}: written from {', '.join(found)}", err=True)
@@ -97,6 +91,26 @@ def _title(counter: object, service: str | None) -> str:
     return (
         f"{subject} keeps its promise while something breaks" if counter else f"{subject} stays up"
     )
+
+
+def _bound(given: str | None, option: str, question: str, default: str, asking: bool) -> str:
+    """A number with a unit; asked again until it is one."""
+    from sloguard.core.objective import ObjectiveError, parse_quantity
+
+    def read(text: str) -> str:
+        try:
+            parse_quantity(text)
+        except ObjectiveError as error:
+            raise click.BadParameter(str(error)) from error
+        return text
+
+    if given is None and asking:
+        answer: str = click.prompt(question, default=default, err=True, value_proc=read)
+        return answer
+    try:
+        return read(default if given is None else given)
+    except click.BadParameter as error:
+        fail(f"{option}: {error.message}")
 
 
 def _answer(given: str | None, question: str, default: str, asking: bool) -> str:

@@ -226,7 +226,7 @@ method:
     type: python
     module: sloguard.faults.processes
     func: kill
-    arguments: {{name_pattern: {pattern}, qty: 1}}
+    arguments: {{command_pattern: {pattern}, rand: true, qty: 1}}
 
 rollbacks: []
 """
