@@ -131,6 +131,7 @@ FAMILIES: dict[str, str] = {
     "load": "sloguard.faults.load",
     "network": "sloguard.faults.network",
     "istio": "sloguard.faults.istio",
+    "pods": "sloguard.faults.pods",
 }
 
 _registry: dict[str, Fault] = {}
