@@ -144,11 +144,16 @@ def assess(objective: Objective, values: Floats, baseline: Floats) -> Assessment
 
     ``baseline``: one number a series, NaN where there is none.
     """
+    if len(objective.members) == 1 and not objective.names_baseline:
+        # The usual case, without the passes over the array that the others need.
+        margin, breach = _held_against(objective.members[0], values, baseline)
+        return Assessment(breach, np.zeros(values.shape, dtype=bool), margin)
     breach = np.zeros(values.shape, dtype=bool)
     undecided = np.zeros(values.shape, dtype=bool)
     margin = np.full(values.shape, np.inf)
     for member in objective.members:
-        member_margin, is_breach, unknown = _assess_member(member, values, baseline)
+        member_margin, is_breach = _held_against(member, values, baseline)
+        unknown = _unknown(member, values, baseline)
         breach |= is_breach & ~unknown
         undecided |= unknown
         # fmin ignores the NaN of an undecided member.
@@ -157,17 +162,21 @@ def assess(objective: Objective, values: Floats, baseline: Floats) -> Assessment
     return Assessment(breach, undecided & ~breach, margin)
 
 
-def _assess_member(member: Member, values: Floats, baseline: Floats) -> tuple[Floats, Bools, Bools]:
+def _held_against(member: Member, values: Floats, baseline: Floats) -> tuple[Floats, Bools]:
+    """Margin and breach of one member."""
     if isinstance(member, Comparison):
-        bound = member.bound.resolve(baseline)[:, None]
-        unknown = _undecided(member.bound, values, baseline)
-        margin, breach = _compare(member.op, values, bound)
-        return margin, breach, unknown
-    low, high = member.low.resolve(baseline)[:, None], member.high.resolve(baseline)[:, None]
-    unknown = _undecided(member.low, values, baseline) | _undecided(member.high, values, baseline)
-    low_margin, under = _compare(">=", values, low)
-    high_margin, over = _compare("<=", values, high)
-    return np.minimum(low_margin, high_margin), under | over, unknown
+        return _compare(member.op, values, member.bound.resolve(baseline)[:, None])
+    low_margin, under = _compare(">=", values, member.low.resolve(baseline)[:, None])
+    high_margin, over = _compare("<=", values, member.high.resolve(baseline)[:, None])
+    return np.minimum(low_margin, high_margin), under | over
+
+
+def _unknown(member: Member, values: Floats, baseline: Floats) -> Bools:
+    """Where a bound of this member cannot be decided."""
+    unknown = np.zeros(values.shape, dtype=bool)
+    for bound in _bounds(member):
+        unknown |= _undecided(bound, values, baseline)
+    return unknown
 
 
 def _undecided(bound: Bound, values: Floats, baseline: Floats) -> Bools:
@@ -181,21 +190,24 @@ def _undecided(bound: Bound, values: Floats, baseline: Floats) -> Bools:
 
 
 def _compare(op: str, values: Floats, bound: Floats) -> tuple[Floats, Bools]:
+    """Margin (negative in breach) and breach. A value within EQUAL_WITHIN of a bound equals it."""
     with np.errstate(invalid="ignore", over="ignore"):
         difference = values - bound
-        # inf - inf is NaN: an infinite value equals an infinite bound.
-        difference[np.isnan(difference) & (values == bound)] = 0.0
-        equal = (np.abs(difference) <= EQUAL_WITHIN * np.abs(bound)) & np.isfinite(bound)
-        equal |= values == bound
-        if op in ("<", "<="):
-            breach = difference > 0
-            breach = (breach | equal) if op == "<" else (breach & ~equal)
-            return -difference, np.asarray(breach, dtype=bool)
-        if op in (">", ">="):
-            breach = difference < 0
-            breach = (breach | equal) if op == ">" else (breach & ~equal)
-            return difference, np.asarray(breach, dtype=bool)
+        near = EQUAL_WITHIN * np.abs(bound)
+        if not np.isfinite(bound).all():
+            # inf - inf is NaN: an infinite value equals an infinite bound.
+            difference[np.isnan(difference) & (values == bound)] = 0.0
+            near = np.where(np.isfinite(near), near, 0.0)
+        if op == "<":
+            return -difference, difference >= -near
+        if op == "<=":
+            return -difference, difference > near
+        if op == ">":
+            return difference, difference <= near
+        if op == ">=":
+            return difference, difference < -near
         distance = np.abs(difference)
+        equal = distance <= near
         return (-distance, ~equal) if op == "==" else (distance, equal)
 
 
