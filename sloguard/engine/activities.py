@@ -29,6 +29,10 @@ class Activities:
     def __init__(self, session: Session, controls: Controls) -> None:
         self._session, self._controls = session, controls
 
+    def current(self, activity: Activity) -> Activity:
+        """The activity as the controls have left it."""
+        return self._controls.current(activity)
+
     def carry_out(
         self,
         activity: Activity,
@@ -46,11 +50,17 @@ class Activities:
         """
         session, controls = self._session, self._controls
         yield from controls.apply("activity", "before", activity=activity, stoppable=stoppable)
-        yield from self._pause(activity, activity.pause_before, stoppable=stoppable)
+        out = controls.taken_out(activity)
+        activity = controls.current(activity)
+        if not out:
+            yield from self._pause(activity, activity.pause_before, stoppable=stoppable)
         if section == "method" and activity.kind == "action":
             yield from session.mark_fault()
-        record = yield from self._performed(activity, section, phase, stoppable, timeout, hold)
-        yield from self._pause(activity, activity.pause_after, stoppable=stoppable)
+        if out:
+            record = yield from self._left_out(activity, section, phase)
+        else:
+            record = yield from self._performed(activity, section, phase, stoppable, timeout, hold)
+            yield from self._pause(activity, activity.pause_after, stoppable=stoppable)
         yield from controls.apply(
             "activity", "after", activity=activity, state=journal_run(record), stoppable=stoppable
         )
@@ -99,6 +109,26 @@ class Activities:
         yield ActivityEnded(record.end, record)
         if stopped is not None:
             raise stopped
+        return record
+
+    def _left_out(
+        self, activity: Activity, section: Section, phase: PhaseName | None
+    ) -> Work[ActivityRecord]:
+        """The record of what a control has taken out of the run."""
+        session, now = self._session, self._session.now()
+        at = phase or session.phase
+        record = ActivityRecord(
+            activity=activity,
+            section=section,
+            status=ActivityStatus.SKIPPED,
+            start=now,
+            end=now,
+            error="a control took it out of the run",
+            phase=at,
+        )
+        session.records.append(record)
+        yield ActivityStarted(now, activity, section, at)
+        yield ActivityEnded(now, record)
         return record
 
     def _begin(self, activity: Activity, section: Section) -> str:

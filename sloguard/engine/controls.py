@@ -15,7 +15,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from sloguard.core.masking import Masker
 from sloguard.core.model import Activity
+from sloguard.engine.hooks import HookThread
+from sloguard.engine.live import Live
 from sloguard.engine.loop import Work
 from sloguard.engine.session import Session, Stopped
 from sloguard.spec.substitution import substitute
@@ -32,9 +35,19 @@ class Controls:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        # One copy for all hooks, as they may leave notes for each other in it, and not in the experiment.
-        self._document: dict[str, Any] = copy.deepcopy(dict(session.experiment.declared))
+        self._live = Live(session.experiment)
+        self._document = self._live.document
         self._top = list(session.experiment.controls)
+        self._missing: set[str] = set()
+        self._thread = HookThread()
+
+    def current(self, activity: Activity) -> Activity:
+        """The activity as the controls have left it."""
+        return self._live.current(activity)
+
+    def taken_out(self, activity: Activity) -> bool:
+        """Whether a control wants it left out of the run."""
+        return self._live.taken_out(activity)
 
     def configure(self) -> Work[None]:
         """Call every control's ``configure_control``, once per name."""
@@ -55,6 +68,7 @@ class Controls:
                 lambda: self._clean(controls),
                 stoppable=False,
             )
+            self._thread.close()
 
     def apply(
         self,
@@ -109,7 +123,7 @@ class Controls:
 
     def _context(self, level: Level, activity: Activity | None) -> dict[str, Any]:
         if activity is not None:
-            return copy.deepcopy(dict(activity.declared))
+            return self._live.entry(activity)
         if level == "hypothesis":
             found: dict[str, Any] = self._document.get("steady-state-hypothesis") or {}
             return found
@@ -119,11 +133,20 @@ class Controls:
 
     def _run(self, what: str, work: Any, *, stoppable: bool) -> Work[None]:
         session = self._session
-        task = session.loop.submit(work, what)
+        thread = self._thread
+        task = session.loop.submit(lambda: thread.do(work), what)
         timeout = session.options.control_timeout
-        if not (yield from session.until(task.done, timeout, stoppable=stoppable)):
+        try:
+            in_time = yield from session.until(task.done, timeout, stoppable=stoppable)
+        finally:
+            if not task.done():
+                # Whatever hangs there keeps its thread; the other hooks get a new one.
+                thread.close()
+                self._thread = HookThread()
+        if not in_time:
             session.say("warning", f"{what} took longer than {timeout:g}s and were left behind")
             return
+        self._take_over()
         try:
             task.result()
         except Exception as error:
@@ -135,6 +158,13 @@ class Controls:
                 return
             session.ask(reason)
             raise Stopped(reason) from error
+
+    def _take_over(self) -> None:
+        """A control may have changed the experiment, and have found secrets."""
+        session = self._session
+        session.masker = Masker.of(session.experiment.secrets)
+        for text in self._live.news():
+            session.say("warning", text)
 
     def _apply(
         self, controls: Sequence[Declared], name: str, context: dict[str, Any], state: Any
@@ -150,6 +180,7 @@ class Controls:
 
     def _configure(self, controls: Sequence[Declared]) -> None:
         for control in controls:
+            self._look_for(control)
             self._guarded(
                 control,
                 "configure_control",
@@ -160,10 +191,24 @@ class Controls:
         for control in controls:
             self._guarded(control, "cleanup_control", lambda function: function())
 
+    def _look_for(self, control: Declared) -> None:
+        """One that is not there is told once, and not called."""
+        provider = control.get("provider") or {}
+        try:
+            if provider.get("type") == "python":
+                importlib.import_module(str(provider["module"]))
+        except BaseException as error:  # a module's own code may do anything, SystemExit included
+            name = str(control.get("name"))
+            self._missing.add(name)
+            log.warning("control %s cannot be imported", name, exc_info=True)
+            self._session.say(
+                "warning", f"control {name} is not called: {type(error).__name__}: {error}"
+            )
+
     def _guarded(self, control: Declared, name: str, call: Any) -> None:
         """Call a hook if the control has it; note what it raises."""
         provider = control.get("provider") or {}
-        if provider.get("type") != "python":
+        if provider.get("type") != "python" or control.get("name") in self._missing:
             return
         try:
             function = getattr(importlib.import_module(str(provider["module"])), name, None)

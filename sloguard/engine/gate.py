@@ -156,7 +156,7 @@ def ask(
     held: list[Tolerated] = []
 
     def hold(output: Json) -> bool:
-        held.append(_within(session, activity, output))
+        held.append(_within(session, activities.current(activity), output))
         return held[-1].ok
 
     record = yield from activities.carry_out(

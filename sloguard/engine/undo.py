@@ -156,7 +156,7 @@ def _rolled_back(session: Session, activities: Activities, activity: Activity) -
             log.exception("rollback %s", activity.name)
             error = f"{type(broken).__name__}: {broken}"
             continue
-        if record.status is ActivityStatus.SUCCEEDED:
+        if record.status in (ActivityStatus.SUCCEEDED, ActivityStatus.SKIPPED):
             session.rolled_back.add(activity.key)
             return
         error = record.error or str(record.status)

@@ -6,8 +6,9 @@ import threading
 from dataclasses import replace
 
 import pytest
+from chaoslib.types import Dry
 
-from sloguard.core.events import Note
+from sloguard.core.events import ActivityEnded, Note
 from sloguard.core.model import Outcome
 from sloguard.providers.result import Result
 from tests.support import recording_control
@@ -53,8 +54,8 @@ def busy(*controls, **parts):
 
 def run(made, world=None):
     world = world or World()
-    world.functions["look"] = lambda stop: 1
-    world.functions["back"] = lambda stop: None
+    world.functions.setdefault("look", lambda stop: 1)
+    world.functions.setdefault("back", lambda stop: None)
     return world, world.run(made)
 
 
@@ -260,3 +261,128 @@ def test_a_control_cannot_change_the_experiment(calls):
     first = next(c for c in calls if c[0] == "before_activity")
     assert first[1] == "look"
     assert made.declared["title"] == "a small experiment"
+
+
+# What controls change counts.
+
+
+def document():
+    """The experiment as the last hook got it."""
+    return recording_control.calls[-1][3]["experiment"]
+
+
+def notes(events):
+    return [e.message for e in events if isinstance(e, Note) and e.level == "warning"]
+
+
+def test_an_activity_is_carried_out_as_a_control_has_changed_it(calls):
+    def change():
+        document()["rollbacks"][0]["provider"]["func"] = "other"
+        document()["rollbacks"][0]["pauses"] = {"before": 7}
+
+    recording_control.before["before_method"] = change
+    world = World()
+    world.functions["other"] = lambda stop: "another"
+    world, events = run(busy(control()), world)
+    assert "call other" in world.log
+    assert "call back" not in world.log
+    record = next(
+        e.record for e in events if isinstance(e, ActivityEnded) and e.record.section == "rollbacks"
+    )
+    assert record.output == "another"
+    assert record.activity.declared["provider"]["func"] == "other"
+    assert notes(events) == ["a control changed 'back' (provider, pauses)"]
+    assert ended(events).document["notes"] == notes(events)
+
+
+@pytest.mark.parametrize("dry", [True, "activities", "actions", Dry.ACTIONS])
+def test_what_a_control_takes_out_of_the_run_is_not_carried_out_and_never_green(calls, dry):
+    recording_control.before["before_method"] = lambda: document()["method"][0].update(dry=dry)
+    world, events = run(busy(control()))
+    assert world.ledger.intents == {}
+    last = ended(events)
+    assert last.outcome is Outcome.INCONCLUSIVE
+    assert "a control took it out of the run" in last.reason
+    method = next(state for hook, _, state, _ in calls if hook == "after_method")
+    assert method[0]["status"] == "skipped"
+
+
+def test_a_mark_for_probes_leaves_actions_alone(calls):
+    recording_control.before["before_method"] = lambda: document()["method"][0].update(dry="probes")
+    _, events = run(busy(control()))
+    assert ended(events).outcome is Outcome.MET
+
+
+def test_a_rollback_that_a_control_takes_out_is_not_left_behind(calls):
+    recording_control.before["before_method"] = lambda: document()["rollbacks"][0].update(dry=True)
+    world, events = run(busy(control()))
+    assert "call back" not in world.log
+    assert ended(events).outcome is Outcome.MET
+
+
+def test_one_activity_more_is_told_and_not_carried_out(calls):
+    recording_control.before["before_method"] = lambda: document()["method"].append(
+        {"name": "more"}
+    )
+    _, events = run(busy(control()))
+    assert ended(events).outcome is Outcome.MET
+    assert notes(events) == [
+        "a control changed the list of 'method': what the file declares is carried out"
+    ]
+
+
+def test_an_entry_may_be_put_in_the_place_of_another(calls):
+    def change():
+        rollbacks = document()["rollbacks"]
+        rollbacks[0] = {**rollbacks[0], "provider": {"type": "python", "func": "other"}}
+
+    recording_control.before["before_method"] = change
+    world = World()
+    world.functions["other"] = lambda stop: None
+    world, _ = run(busy(control()), world)
+    assert "call other" in world.log
+
+
+def test_what_a_control_makes_of_a_provider_may_be_nonsense(calls):
+    recording_control.before["before_method"] = lambda: document()["method"][0].update(
+        provider=3, pauses="x"
+    )
+    _, events = run(busy(control()))
+    assert ended(events).outcome is Outcome.INCONCLUSIVE
+
+
+def test_secrets_that_a_control_finds_are_masked(calls):
+    found = {"api": {"token": "t0ken"}}
+    recording_control.before["before_experiment"] = lambda: found.update(more={"key": "f0und-key"})
+    world = World()
+    world.functions["back"] = lambda stop: "it said f0und-key"
+    _, events = run(busy(control(), secrets=found), world)
+    told = [e.record.output for e in events if isinstance(e, ActivityEnded)]
+    assert "it said *****" in told
+
+
+def test_all_hooks_run_in_one_thread(calls):
+    seen = set()
+    for hook in ("configure", "before_experiment", "before_activity", "after_method", "cleanup"):
+        recording_control.before[hook] = lambda: seen.add(threading.get_ident())
+    run(busy(control()))
+    assert len(seen) == 1
+    assert threading.get_ident() not in seen
+
+
+def test_a_hook_that_is_interrupted_keeps_nobody_waiting(calls):
+    world = World()
+    recording_control.before["before_method"] = lambda: world.clock.wait(threading.Event(), 1e3)
+    world.clock.at(2.0, lambda: world.control.abort("SIGINT"))
+    run(busy(control()), world)
+    assert world.clock.monotonic() < 20
+    assert [hook for hook, *_ in calls][-1] == "cleanup"
+    assert "call back" in world.log
+
+
+def test_a_control_that_is_not_there_is_told_once():
+    missing = {"name": "gone", "provider": {"type": "python", "module": "tests.support.no_such"}}
+    _, events = run(busy(missing))
+    assert notes(events) == [
+        "control gone is not called: ModuleNotFoundError: No module named 'tests.support.no_such'"
+    ]
