@@ -132,6 +132,7 @@ FAMILIES: dict[str, str] = {
     "network": "sloguard.faults.network",
     "istio": "sloguard.faults.istio",
     "pods": "sloguard.faults.pods",
+    "nodes": "sloguard.faults.nodes",
 }
 
 _registry: dict[str, Fault] = {}

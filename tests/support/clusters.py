@@ -101,10 +101,17 @@ class Ground:
         return self.cluster.create(resource, {**body, "spec": spec})
 
     def deployment(
-        self, namespace: str, name: str = "checkout", replicas: int = 3, **about: Any
+        self,
+        namespace: str,
+        name: str = "checkout",
+        replicas: int = 3,
+        on: dict[str, str] | None = None,
+        **about: Any,
     ) -> Object:
-        """A Deployment and its pods, all of them ready."""
-        self.create(DEPLOYMENTS, namespace, name, _workload(name, replicas), **about)
+        """A Deployment and its pods, all of them ready; ``on``: only nodes with these labels."""
+        spec = _workload(name, replicas)
+        spec["template"]["spec"].update({"nodeSelector": on} if on else {})
+        self.create(DEPLOYMENTS, namespace, name, spec, **about)
         self.ready_pods(namespace, f"app={name}", replicas)
         return self.cluster.get(DEPLOYMENTS, name, namespace)
 

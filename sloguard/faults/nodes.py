@@ -1,0 +1,262 @@
+"""Faults on nodes: cordon, drain and taint them. What was there before is put back on undo, also from the
+node alone; a cordon or taint of somebody else's is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sloguard.core.model import Json
+from sloguard.faults import draining, marking
+from sloguard.faults.arguments import duration as as_duration
+from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
+from sloguard.faults.node_selection import NodeWhom, documented, lock_of, select
+from sloguard.faults.undo_records import Edit, Insert, Put, entries, unmarked
+from sloguard.ports import Cluster, Object
+from sloguard.ports.resources import NODES
+
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_CORDON: tuple[Edit, ...] = (Put(("spec", "unschedulable"), True),)
+
+
+def _inject_cordon(record: Record, context: Context) -> Json:
+    changed = marking.inject(record, context, lambda _node: _CORDON)
+    return {"node": changed["metadata"]["name"]}
+
+
+def _cordoned(node: Object) -> str:
+    cordoned = (node.get("spec") or {}).get("unschedulable")
+    return "it is cordoned already, by somebody else" if cordoned else ""
+
+
+@fault("nodes.cordon_node", inject=_inject_cordon, undo=marking.undo)
+@documented
+def cordon_node(
+    name: str | None = None,
+    label_selector: str | None = None,
+    zone: str | None = None,
+    pod_namespace: str | None = None,
+    pod_label_selector: str | None = None,
+    count: int | None = None,
+    percentage: float | str | None = None,
+    all: bool = False,
+    seed: int | None = None,
+    leave_at_least: int = 0,
+    opt_in: bool = False,
+    cluster: str | None = None,
+    *,
+    context: Context,
+) -> Plan:
+    """Keep new pods off nodes; those that run there stay."""
+    found = context.cluster(cluster)
+    chosen = select(found, NodeWhom.of(locals()), context, _cordoned)
+    injections = tuple(
+        _injection("nodes.cordon_node", found, node, _CORDON, context) for node in chosen.victims
+    )
+    return Plan(injections, chosen.spared, f"cordon {len(injections)} of {chosen.matching} nodes")
+
+
+def _inject_uncordon(record: Record, context: Context) -> Json:
+    cluster, resource = marking.place_of(record, context)
+    done = False
+
+    def change(node: Object) -> Object:
+        nonlocal done
+        done = False
+        for entry in entries(node):
+            node, removed = unmarked(node, str(entry["id"]), which=_is_cordon)
+            done = done or removed
+        return node
+
+    marking.edit(cluster, resource, record, change, context)
+    return {"node": record["name"], "uncordoned": done}
+
+
+def _is_cordon(change: Mapping[str, Any]) -> bool:
+    return bool(change["path"] == ["spec", "unschedulable"])
+
+
+def _undo_uncordon(_record: Record, _context: Context) -> str:
+    return ""  # the cordon that it takes away is sloguard's own, and was to be undone anyway
+
+
+@fault("nodes.uncordon_node", inject=_inject_uncordon, undo=_undo_uncordon)
+@documented
+def uncordon_node(
+    name: str | None = None,
+    label_selector: str | None = None,
+    zone: str | None = None,
+    pod_namespace: str | None = None,
+    pod_label_selector: str | None = None,
+    count: int | None = None,
+    percentage: float | str | None = None,
+    all: bool = False,
+    seed: int | None = None,
+    leave_at_least: int = 0,
+    opt_in: bool = False,
+    cluster: str | None = None,
+    *,
+    context: Context,
+) -> Plan:
+    """Let new pods on nodes again that sloguard has cordoned; cordons of others are left.
+
+    A run undoes its faults by itself, so this is for a method that ends one early.
+    """
+    found = context.cluster(cluster)
+    chosen = select(found, NodeWhom.of(locals()), context)
+    injections = tuple(
+        Injection(
+            target=str(node["metadata"]["name"]),
+            record={
+                "cluster": found.name,
+                "resource": marking.plain(NODES),
+                "namespace": None,
+                "name": node["metadata"]["name"],
+            },
+            lock=lock_of(found, node),
+        )
+        for node in chosen.victims
+    )
+    return Plan(injections, chosen.spared, f"uncordon {len(injections)} of {chosen.matching} nodes")
+
+
+def _inject_taint(record: Record, context: Context) -> Json:
+    changed = marking.inject(record, context, lambda _node: _tainting(record["taint"]))
+    return {"node": changed["metadata"]["name"], "taint": record["taint"]}
+
+
+def _tainting(taint: Mapping[str, Any]) -> tuple[Edit, ...]:
+    return (Insert(("spec", "taints"), taint, by=("key", "effect")),)
+
+
+@fault("nodes.taint_nodes", inject=_inject_taint, undo=marking.undo)
+@documented
+def taint_nodes(
+    key: str,
+    value: str = "",
+    effect: str = "NoSchedule",
+    name: str | None = None,
+    label_selector: str | None = None,
+    zone: str | None = None,
+    pod_namespace: str | None = None,
+    pod_label_selector: str | None = None,
+    count: int | None = None,
+    percentage: float | str | None = None,
+    all: bool = False,
+    seed: int | None = None,
+    leave_at_least: int = 0,
+    opt_in: bool = False,
+    cluster: str | None = None,
+    *,
+    context: Context,
+) -> Plan:
+    """Taint nodes, so that only pods which tolerate it may be there.
+
+    key: Key of the taint.
+    value: Its value, if it has one.
+    effect: NoSchedule, PreferNoSchedule or NoExecute; the last one ends the pods that run there.
+    """
+    if effect not in _EFFECTS:
+        raise FaultError(f"effect: expected one of {', '.join(_EFFECTS)}, found {effect!r}")
+    if not key:
+        raise FaultError(f"key: expected the key of a taint, found {key!r}")
+    taint = {"key": key, **({"value": str(value)} if value else {}), "effect": effect}
+
+    def tainted(node: Object) -> str:
+        taints = (node.get("spec") or {}).get("taints") or []
+        same = any((t.get("key"), t.get("effect")) == (key, effect) for t in taints)
+        return "it has such a taint already" if same else ""
+
+    found = context.cluster(cluster)
+    chosen = select(found, NodeWhom.of(locals()), context, tainted)
+    injections = tuple(
+        _injection("nodes.taint_nodes", found, node, _tainting(taint), context, taint=taint)
+        for node in chosen.victims
+    )
+    return Plan(injections, chosen.spared, f"taint {len(injections)} of {chosen.matching} nodes")
+
+
+def _inject_drain(record: Record, context: Context) -> Json:
+    marking.inject(record, context, lambda node: () if _cordoned(node) else _CORDON)
+    cluster = context.cluster(record["cluster"])
+    options = draining.Options(**record["options"])
+    return draining.drain(cluster, str(record["name"]), options, context)
+
+
+@fault("nodes.drain_nodes", inject=_inject_drain, undo=marking.undo)
+@documented
+def drain_nodes(
+    name: str | None = None,
+    label_selector: str | None = None,
+    delete_pods_with_local_storage: bool = False,
+    timeout: float | str = 120,
+    count: int | None = None,
+    pod_label_selector: str | None = None,
+    pod_namespace: str | None = None,
+    zone: str | None = None,
+    percentage: float | str | None = None,
+    all: bool = False,
+    seed: int | None = None,
+    leave_at_least: int = 0,
+    opt_in: bool = False,
+    force: bool = False,
+    cluster: str | None = None,
+    *,
+    context: Context,
+) -> Plan:
+    """Cordon nodes and evict their pods, one node after the other; pods of DaemonSets stay.
+
+    Evictions that a PodDisruptionBudget refuses are tried again until the timeout, and then reported.
+    On undo the nodes take pods again; those that went do not come back to them by themselves.
+
+    delete_pods_with_local_storage: Evict pods that have an emptyDir, too; what is in it is lost.
+    timeout: How long the evictions of one node may take, in seconds.
+    force: Evict pods that nothing owns, too; they do not come back.
+    """
+    seconds = as_duration(timeout, "timeout", longest=86400)
+    found = context.cluster(cluster)
+    options = draining.Options(seconds, bool(delete_pods_with_local_storage), bool(force))
+    chosen = select(found, NodeWhom.of(locals()), context)
+    injections = []
+    for node in chosen.victims:
+        pods = draining.to_evict(found, str(node["metadata"]["name"]), options)
+        edits = () if _cordoned(node) else _CORDON
+        names = frozenset(str(pod["metadata"]["name"]) for pod in pods)
+        injections.append(
+            _injection(
+                "nodes.drain_nodes",
+                found,
+                node,
+                edits,
+                context,
+                removes={"pod": names} if names else {},
+                options=options.plain(),
+            )
+        )
+    return Plan(
+        tuple(injections), chosen.spared, f"drain {len(injections)} of {chosen.matching} nodes"
+    )
+
+
+def _injection(
+    fault_name: str,
+    cluster: Cluster,
+    node: Object,
+    edits: tuple[Edit, ...],
+    context: Context,
+    removes: Mapping[str, frozenset[str]] | None = None,
+    **more: Json,
+) -> Injection:
+    name = str(node["metadata"]["name"])
+    record = marking.record_of(cluster, NODES, node, fault_name, context.run, edits, **more)
+    command = f"kubectl uncordon {name}"
+    if "taint" in more:
+        taint: Any = more["taint"]
+        command = f"kubectl taint node {name} {taint['key']}:{taint['effect']}-"
+    return Injection(
+        target=name,
+        record=record,
+        lock=lock_of(cluster, node),
+        by_hand=command,
+        removes=removes or {},
+    )
