@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -114,19 +115,27 @@ def load_experiment(
 ) -> Experiment:
     """Read and check a file; ends with all of its problems, ``file:line:column`` each.
 
-    Warnings go to stderr. ``slos_alone``: a list of SLOs will do; then nothing of it is carried out.
+    Warnings go to stderr. What variable files add to the environment joins this process's own, as in the
+    Chaos Toolkit. ``slos_alone``: a list of SLOs will do; then nothing of it is carried out.
     """
     from sloguard.bootstrap import run_probe
     from sloguard.spec import SpecError, read
+
+    def probing(*given: Any, environment: Mapping[str, str]) -> Any:
+        # Functions look for it there, and programs inherit it.
+        os.environ.update(environment)
+        return run_probe(*given)
 
     try:
         loaded = read(
             file,
             variables=variables or {},
             var_files=var_files,
-            run_probe=None if slos_alone else run_probe,
+            run_probe=None if slos_alone else probing,
             slos_alone=slos_alone,
         )
+        if not slos_alone:
+            os.environ.update(loaded.experiment.environment)
         for warning in loaded.warnings:
             click.echo(f"warning: {warning}", err=True)
         return loaded.experiment
@@ -134,6 +143,28 @@ def load_experiment(
         click.echo(str(error), err=True)
         count = len(error.problems)
         fail(f"{file} has {count} problem{'s' if count != 1 else ''}; nothing was touched")
+
+
+def plain_logs() -> None:
+    """Log lines on stderr, in one line each; with ``SLOGUARD_DEBUG`` all of sloguard's, with tracebacks."""
+    import logging
+
+    class OneLine(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            text = f"{record.levelname.lower()}: {record.getMessage()}"
+            error = record.exc_info[1] if record.exc_info else None
+            return text if error is None else f"{text}: {type(error).__name__}: {error}"
+
+    # Used where a driver has set up nothing of its own.
+    shown = logging.StreamHandler()
+    shown.setLevel(logging.WARNING)
+    shown.setFormatter(OneLine())
+    logging.lastResort = shown
+    if os.environ.get("SLOGUARD_DEBUG"):
+        ours = logging.getLogger("sloguard")
+        ours.setLevel(logging.DEBUG)
+        ours.addHandler(logging.StreamHandler())
+        ours.propagate = False
 
 
 def the_store(settings: Settings) -> Store:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sloguard.cli.common import config_option, settings_from, store_option, the_store
+from sloguard.cli.common import config_option, plain_logs, settings_from, store_option, the_store
 
 
 @click.command("recover")
@@ -26,6 +26,7 @@ def command(store: str | None, config: Path | None) -> None:
     from sloguard.render.lines import line
 
     settings = settings_from(config, store=store)
+    plain_logs()
     opened = the_store(settings)
     made = ports(settings, opened, metrics=False)
     left, finished = 0, 0

@@ -21,6 +21,7 @@ from sloguard.cli.common import (
     given_variables,
     load_experiment,
     output_option,
+    plain_logs,
     prometheus_option,
     settings_from,
     show_verdict,
@@ -107,6 +108,7 @@ def _run(
     from sloguard.engine.control import Control
     from sloguard.ports import OutsideError
 
+    plain_logs()
     store = the_store(settings)
     try:
         made = ports(settings, store, metrics=bool(experiment.slos or experiment.guards))
@@ -221,12 +223,15 @@ def recover_dead_runs(store: Store, settings: Settings) -> None:
 
 @contextmanager
 def _signals(control: Control) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP ask the run to stop; asking again never skips the undo."""
+    """Ctrl-C, SIGTERM and SIGHUP ask the run to stop; asking again never skips the undo.
+
+    So do SIGUSR1 and SIGUSR2, with which controls and drivers of the Chaos Toolkit end an experiment.
+    """
 
     def ask(number: int, _frame: object) -> None:
         control.abort(signal.Signals(number).name)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
     kept = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield

@@ -200,7 +200,7 @@ class Controls:
         except BaseException as error:  # a module's own code may do anything, SystemExit included
             name = str(control.get("name"))
             self._missing.add(name)
-            log.warning("control %s cannot be imported", name, exc_info=True)
+            log.debug("control %s cannot be imported", name, exc_info=True)
             self._session.say(
                 "warning", f"control {name} is not called: {type(error).__name__}: {error}"
             )
@@ -217,7 +217,7 @@ class Controls:
         except BaseException as error:  # a control's code may do anything, SystemExit included
             if _interrupts(error) and name != "cleanup_control":
                 raise
-            log.warning("control %s: %s failed", control.get("name"), name, exc_info=True)
+            log.debug("control %s: %s failed", control.get("name"), name, exc_info=True)
             self._session.say(
                 "warning",
                 f"control {control.get('name')}: {name} failed: {type(error).__name__}: {error}",

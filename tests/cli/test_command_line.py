@@ -314,3 +314,54 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_the_environment_of_a_variable_file_reaches_functions_and_probes(tmp_path: Path) -> None:
+    (tmp_path / "seen.py").write_text(
+        "import os\ndef seen(name):\n    return os.environ.get(name)\n"
+    )
+    (tmp_path / "more.env").write_text("OF_A_FILE=there\n")
+    seen = {"type": "python", "module": "seen", "func": "seen", "arguments": {"name": "OF_A_FILE"}}
+    printed = {"type": "process", "path": "sh", "arguments": ["-c", "echo $OF_A_FILE"]}
+    file = written(
+        tmp_path,
+        configuration={
+            "found": {"type": "probe", "provider": seen},
+            "said": {"type": "probe", "provider": printed},
+        },
+        **{"steady-state-hypothesis": probe("there", **seen)},
+        method=[
+            action(type="process", path="test", arguments=["${found}${said}", "=", "therethere"])
+        ],
+    )
+    ran = sloguard("run", file, "--var-file", tmp_path / "more.env", home=tmp_path)
+    assert ran.code == 0, ran.err
+
+
+CONTROL = """
+import os, signal
+def before_method_control(context, **kwargs):
+    os.kill(os.getpid(), signal.SIGUSR{number})
+def before_rollback_control(context, **kwargs):
+    raise ValueError("a control of the rollbacks fails")
+"""
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_control_that_ends_the_experiment_by_a_signal_aborts_it(
+    tmp_path: Path, number: int
+) -> None:
+    (tmp_path / "guarding.py").write_text(CONTROL.replace("{number}", str(number)))
+    file = written(
+        tmp_path,
+        controls=[{"name": "guard", "provider": {"type": "python", "module": "guarding"}}],
+        method=[action(type="process", path="sleep", arguments=["30"])],
+        rollbacks=[action("back", type="process", path="touch", arguments=["rolled-back"])],
+        **{"steady-state-hypothesis": probe(0, **TRUE)},
+    )
+    ran = sloguard("run", file, home=tmp_path, timeout=20)
+    assert ran.code == 13, ran.err
+    assert f"SIGUSR{number}" in ran.out
+    assert (tmp_path / "rolled-back").exists()
+    assert "control guard: before_rollback_control failed: ValueError: a control of" in ran.err
+    assert "Traceback" not in ran.err
