@@ -133,6 +133,7 @@ FAMILIES: dict[str, str] = {
     "istio": "sloguard.faults.istio",
     "pods": "sloguard.faults.pods",
     "nodes": "sloguard.faults.nodes",
+    "deployments": "sloguard.faults.deployments",
 }
 
 _registry: dict[str, Fault] = {}

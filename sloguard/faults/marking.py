@@ -32,6 +32,7 @@ from sloguard.ports import (
     Resource,
 )
 from sloguard.ports.resources import (
+    CONFIG_MAPS,
     DAEMON_SETS,
     DEPLOYMENTS,
     ISTIO,
@@ -41,6 +42,8 @@ from sloguard.ports.resources import (
     virtual_services,
 )
 
+#: On objects that sloguard itself has made, so that they are found without looking at all of a kind.
+LABEL = "sloguard.io/undo"
 #: How long others' writes may come in between, seconds, before a change is given up.
 PATIENCE = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
@@ -162,9 +165,9 @@ def marked_objects(cluster: Cluster) -> tuple[list[tuple[Resource, Object]], lis
     kinds += [virtual_services(served[0])] if served else []
     found: list[tuple[Resource, Object]] = []
     problems: list[str] = []
-    for kind in kinds:
+    for kind, labels in [*((kind, "") for kind in kinds), (CONFIG_MAPS, LABEL)]:
         try:
-            objects = cluster.list(kind)
+            objects = cluster.list(kind, labels=labels)
         except (ClusterForbidden, ClusterNotFound) as error:
             problems.append(f"{kind.full_name} could not be looked at: {error}")
             continue

@@ -140,7 +140,9 @@ def test_find_fault_gives_the_nearest_name() -> None:
     assert find_fault("processes.stop").name == "processes.stop"
     with pytest.raises(FaultError, match=r"did you mean 'processes\.stop'"):
         find_fault("processes.stopp")
-    with pytest.raises(FaultError, match="families: istio, load, network, nodes, pods, processes"):
+    with pytest.raises(
+        FaultError, match="families: deployments, istio, load, network, nodes, pods, processes"
+    ):
         find_fault("zzz")
 
 
@@ -193,4 +195,12 @@ def test_a_context_is_seeded_and_harmless_by_itself() -> None:
     context.note("nothing")
     assert context.allow_url("http://anything/") is None
     assert isinstance(context.stop, threading.Event)
-    assert set(base.FAMILIES) == {"processes", "load", "network", "istio", "pods", "nodes"}
+    assert set(base.FAMILIES) == {
+        "processes",
+        "load",
+        "network",
+        "istio",
+        "pods",
+        "nodes",
+        "deployments",
+    }

@@ -285,6 +285,8 @@ class Api:
         wanted = new["metadata"].get("resourceVersion")
         if wanted and wanted != old["metadata"]["resourceVersion"]:
             raise modified(target.kind, target.name)
+        if new["metadata"].get("uid") not in (None, old["metadata"]["uid"]):
+            raise modified(target.kind, target.name)
         result = _combined(target, old, new)
         result = validate(target.kind, result, request.query.get("fieldValidation") == "Strict")
         if target.kind.kind == "Pod" and not target.subresource:
