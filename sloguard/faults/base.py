@@ -134,6 +134,7 @@ FAMILIES: dict[str, str] = {
     "pods": "sloguard.faults.pods",
     "nodes": "sloguard.faults.nodes",
     "deployments": "sloguard.faults.deployments",
+    "netpol": "sloguard.faults.netpol",
 }
 
 _registry: dict[str, Fault] = {}

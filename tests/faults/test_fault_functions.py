@@ -141,7 +141,8 @@ def test_find_fault_gives_the_nearest_name() -> None:
     with pytest.raises(FaultError, match=r"did you mean 'processes\.stop'"):
         find_fault("processes.stopp")
     with pytest.raises(
-        FaultError, match="families: deployments, istio, load, network, nodes, pods, processes"
+        FaultError,
+        match="families: deployments, istio, load, netpol, network, nodes, pods, processes",
     ):
         find_fault("zzz")
 
@@ -203,4 +204,5 @@ def test_a_context_is_seeded_and_harmless_by_itself() -> None:
         "pods",
         "nodes",
         "deployments",
+        "netpol",
     }
