@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 #: Keys that this keeps: ``namespace:CONTEXT/NAME``, ``node:CONTEXT/NAME``.
 _KEY = re.compile(r"(namespace|node):(.*)/([^/]+)", re.DOTALL)
 TOKEN = "sloguard.io/token"  # noqa: S105 - a name, no secret
-SECONDS = 30
+SECONDS = 20
 _TRIES = 10
 _MOST_HOLDER = 200
 
@@ -143,7 +143,7 @@ class LeaseLocks:
             log.debug("the lease %s could not be given back and will expire: %s", key, error)
 
     def _renew(self, ended: threading.Event) -> None:
-        while not ended.wait(self._seconds / 3):
+        while not ended.wait(self._seconds / 4):
             for key in list(self._held):
                 with self._guard:
                     if not ended.is_set() and key in self._held:

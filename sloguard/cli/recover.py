@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sloguard.cli.common import config_option, plain_logs, settings_from, store_option, the_store
 
+if TYPE_CHECKING:
+    from sloguard.adapters.store import Store
+    from sloguard.engine.ports_bundle import Ports
+
 
 @click.command("recover")
+@click.option(
+    "--cluster",
+    is_flag=True,
+    help="Undo what is found on the cluster as well, by the records on its objects, whoever put it there.",
+)
+@click.option("--context", help="Context of the kubeconfig, with --cluster.")
 @store_option
 @config_option
-def command(store: str | None, config: Path | None) -> None:
+def command(cluster: bool, context: str | None, store: str | None, config: Path | None) -> None:
     """Finish what killed runs have left: end their processes, undo their faults, run their rollbacks.
 
     Runs that are alive are left alone. Safe to call at any time, again, and twice at once. Ends with 0
@@ -42,8 +53,32 @@ def command(store: str | None, config: Path | None) -> None:
                     )
         elif text := line(event):
             click.echo(text, err=True)
+    if cluster:
+        found, stuck = _recover_cluster(made, opened, context)
+        finished, left = finished + found, left + stuck
     if not finished:
         alive = sum(run.alive for run in opened.unfinished())
         more = f"; {alive} run{'s' if alive != 1 else ''} under way" if alive else ""
         click.echo(f"nothing to recover{more}")
     sys.exit(EXIT_CODES[Outcome.NOT_RESTORED] if left else 0)
+
+
+def _recover_cluster(made: Ports, opened: Store, context: str | None) -> tuple[int, int]:
+    """How much was found on the cluster, and how much of it is left."""
+    from sloguard.cli.common import fail
+    from sloguard.core.model import EXIT_FAILED
+    from sloguard.engine.recover_cluster import recover_cluster
+    from sloguard.ports import ClusterError
+
+    alive = [run.id for run in opened.unfinished() if run.alive]
+    found = left = 0
+    try:
+        for fault in recover_cluster(made.clusters, context, alive=alive):
+            found += 1
+            left += fault.status == "left"
+            click.echo(f"{fault.target}: {fault.status}: {fault.fault} {fault.detail}".rstrip())
+            if fault.status == "left" and fault.by_hand:
+                click.echo(f"  by hand: {fault.by_hand}")
+    except ClusterError as error:
+        fail(str(error), EXIT_FAILED)
+    return found, left

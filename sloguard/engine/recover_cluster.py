@@ -6,12 +6,13 @@ hold a Lease of the namespaces and nodes that they work on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sloguard.core.model import FaultRecord
 from sloguard.faults.base import Context, FaultError, find_fault
-from sloguard.faults.live_runs import holders
+from sloguard.faults.live_runs import alive as alive_among
 from sloguard.faults.marking import by_hand, marked_objects, record_from
 from sloguard.faults.targets import title
 from sloguard.faults.undo_records import entries
@@ -24,13 +25,14 @@ def recover_cluster(
     """Undo every entry of a run that is not alive, newest first; one FaultRecord each.
 
     ``alive``: runs that the local store knows to be under way. What could not be looked at, and what is a
-    live run's, is told as ``left`` and ``injected``. Raises ClusterError where the cluster is unreachable.
+    live run's, is told as ``left`` and ``injected``. A run that was killed a moment ago is not known to be
+    dead before its Lease has expired, and is waited for. Raises ClusterError where the cluster is unreachable.
     """
     cluster = clusters(context)
     found, problems = marked_objects(cluster)
     for problem in problems:
         yield FaultRecord(id="", fault="", target=cluster.name, status="left", detail=problem)
-    under_way = holders(cluster) if found else frozenset()
+    under_way = _under_way(cluster, found, alive)
     for resource, obj in found:
         try:
             kept = entries(obj)
@@ -39,10 +41,21 @@ def recover_cluster(
             continue
         for entry in reversed(kept):
             run = str(entry.get("run") or "")
-            if run in alive or any(who.startswith(f"run {run} ") for who in under_way):
+            if run in under_way:
                 yield _told(entry, resource, obj, cluster, "injected", f"run {run} is under way")
             else:
                 yield _undone(entry, resource, obj, cluster, clusters)
+
+
+def _under_way(
+    cluster: Cluster, found: Sequence[tuple[Resource, Object]], known: Collection[str]
+) -> frozenset[str]:
+    runs: set[str] = set()
+    for _, obj in found:
+        # One that cannot be read is told of later.
+        with contextlib.suppress(FaultError):
+            runs |= {str(entry.get("run") or "") for entry in entries(obj)}
+    return frozenset(known) | alive_among(cluster, runs - set(known))
 
 
 def _undone(

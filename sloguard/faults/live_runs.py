@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from sloguard.ports import Cluster, Object
@@ -11,7 +12,8 @@ from sloguard.ports.resources import LEASES
 
 #: Every Lease of sloguard's has this label.
 LABEL = "sloguard.io/lock"
-_USUAL_SECONDS = 30.0
+_USUAL_SECONDS = 20.0
+_LOOK = 0.5
 
 
 def is_held(lease: Object, now: float) -> bool:
@@ -26,8 +28,33 @@ def is_held(lease: Object, now: float) -> bool:
     return now < renewed + float(spec.get("leaseDurationSeconds") or _USUAL_SECONDS)
 
 
-def holders(cluster: Cluster) -> frozenset[str]:
-    """Who holds Leases of sloguard's now, each as ``run ID (title)``."""
-    leases = cluster.list(LEASES, labels=LABEL)
-    now = cluster.now()
-    return frozenset(str(item["spec"]["holderIdentity"]) for item in leases if is_held(item, now))
+def alive(
+    cluster: Cluster, runs: Collection[str], wait: Callable[[float], object] = time.sleep
+) -> frozenset[str]:
+    """Which of these runs are under way. A Lease that is held may be a dead run's that has not expired
+    yet, so this looks until it is renewed or not held any more: as long as a Lease lasts, at most."""
+    undecided: dict[str, str] = {}
+    living: set[str] = set()
+    first = True
+    while True:
+        leases = cluster.list(LEASES, labels=LABEL)
+        now = cluster.now()
+        held: dict[str, str] = {}
+        for lease in leases:
+            run = _run_of(lease)
+            if run in runs and is_held(lease, now):
+                # Of several Leases of one run, the one renewed last counts.
+                held[run] = max(held.get(run, ""), str(lease["spec"].get("renewTime")))
+        if first:
+            undecided, first = dict(held), False
+        living |= {run for run, since in undecided.items() if held.get(run, since) != since}
+        undecided = {r: s for r, s in undecided.items() if r in held and r not in living}
+        if not undecided:
+            return frozenset(living)
+        wait(_LOOK)
+
+
+def _run_of(lease: Object) -> str:
+    """The holder of a Lease is written as ``run ID (title)``."""
+    words = str((lease.get("spec") or {}).get("holderIdentity") or "").split()
+    return words[1] if len(words) > 1 and words[0] == "run" else ""

@@ -271,11 +271,12 @@ def test_recovery_leaves_runs_alone_that_are_alive(ground, shop):
 
     before = seen(ground, shop)
     Broken(ground, ABORT, {"virtual_service_name": "checkout", "ns": shop}).inject()
-    locks = LeaseLocks(clusters(ground))
+    locks = LeaseLocks(clusters(ground), seconds=4)
     locks.acquire([f"namespace:{ground.cluster.name}/{shop}"], "run the-run (a title)")
     mine = [t for t in recover_cluster(clusters(ground)) if shop in t.target]
     assert [(t.status, t.detail) for t in mine] == [("injected", "run the-run is under way")]
     locks.release()
+    assert http(ground, shop)[0]["fault"]
     assert [t.status for t in recover_cluster(clusters(ground), alive=["the-run"])] == ["injected"]
     mine = [t for t in recover_cluster(clusters(ground)) if shop in t.target]
     assert [(t.status, t.fault) for t in mine] == [("undone", ABORT)]

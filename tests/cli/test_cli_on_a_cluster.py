@@ -1,0 +1,137 @@
+"""The whole of it on the double: a run, a run that is killed, and recovery with and without its store."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sloguard.adapters.kubernetes import KubernetesCluster
+from sloguard.adapters.kubernetes_config import KubernetesSettings
+from sloguard.faults.undo_records import ANNOTATION
+from sloguard.ports.resources import LEASES
+from tests.fakes.kubernetes.server import KubernetesDouble
+from tests.support.clusters import Ground, essence
+from tests.support.command import sloguard, start
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    with KubernetesDouble() as double:
+        config = double.kubeconfig(tmp_path / "kubeconfig")
+        yield Ground(KubernetesCluster(KubernetesSettings(kubeconfig=config)), double)
+
+
+def experiment(folder: Path, namespace: str, pause: float = 0.0) -> Path:
+    whom = {"virtual_service_name": "checkout", "ns": namespace}
+    provider = {"type": "python", "module": "sloguard.faults.istio"}
+    abort = {**provider, "func": "add_abort_fault", "arguments": {**whom, "percentage": 50}}
+    remove = {**provider, "func": "remove_abort_fault", "arguments": whom}
+    content = {
+        "title": "Checkout without its mesh",
+        "description": "Half of the requests end with an error.",
+        "phases": {"before": 0, "during": 0, "after": 0},
+        "method": [
+            {"type": "action", "name": "abort", "provider": abort, "pauses": {"after": pause}},
+        ],
+        "rollbacks": [{"type": "action", "name": "clean", "provider": remove}],
+    }
+    path = folder / "experiment.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def seen(ground: Ground, namespace: str):
+    return essence(ground.cluster.get(ground.virtual_services(), "checkout", namespace))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {
+        "SLOGUARD_KUBERNETES_KUBECONFIG": str(folder / "kubeconfig"),
+        "SLOGUARD_STORE_LOCKS": str(folder / "locks"),
+    }
+
+
+def test_a_run_breaks_undoes_and_rolls_back(ground, tmp_path):
+    namespace = ground.namespace()
+    ground.virtual_service(namespace)
+    before = seen(ground, namespace)
+    patched = []
+    ground.double.trouble.after = lambda _n, request: (
+        patched.append(request.method) if request.method == "PATCH" else None
+    )
+    ran = sloguard(
+        "run",
+        experiment(tmp_path, namespace),
+        "--format",
+        "json",
+        home=tmp_path,
+        env=environment(tmp_path),
+    )
+    assert [f["status"] for f in ran.json["faults"]] == ["undone"], ran.err
+    assert [a["status"] for a in ran.json["activities"]] == ["succeeded", "succeeded"], ran.json[
+        "activities"
+    ]
+    assert len(patched) == 2
+    assert seen(ground, namespace) == before
+    assert ground.cluster.list(LEASES) == []
+
+
+def test_a_target_that_is_not_there_stops_it_before_anything_is_touched(ground, tmp_path):
+    namespace = ground.namespace()
+    ran = sloguard(
+        "run",
+        experiment(tmp_path, namespace),
+        "--format",
+        "json",
+        home=tmp_path,
+        env=environment(tmp_path),
+    )
+    assert ran.code == 12, ran.out
+    assert "no VirtualService named checkout" in ran.out
+    assert not any(
+        method in ("PATCH", "DELETE")
+        for method, path in ground.double.requests
+        if "leases" not in path
+    )
+
+
+@pytest.mark.parametrize("way", ["store", "cluster"])
+def test_a_run_that_was_killed_is_recovered(ground, tmp_path, way):
+    namespace = ground.namespace()
+    ground.virtual_service(namespace)
+    before = seen(ground, namespace)
+    process = start(
+        "run", experiment(tmp_path, namespace, pause=600), home=tmp_path, env=environment(tmp_path)
+    )
+    try:
+        ground.eventually(lambda: ANNOTATION in seen(ground, namespace)["annotations"])
+        time.sleep(0.2)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert seen(ground, namespace) != before
+    home = tmp_path if way == "store" else tmp_path / "elsewhere"
+    home.mkdir(exist_ok=True)
+    if way == "cluster":
+        # Its Lease tells nobody yet that it is dead; here that is sped up.
+        past = {"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}}
+        ground.cluster.merge_patch(LEASES, "sloguard", namespace, past)
+    more = [] if way == "store" else ["--cluster"]
+    ran = sloguard("recover", *more, home=home, env=environment(tmp_path))
+    assert seen(ground, namespace) == before, ran.out + ran.err
+    if way == "cluster":
+        assert ran.code == 0
+        assert f"VirtualService {namespace}/checkout: undone: istio.add_abort_fault" in ran.out
+        again = sloguard("recover", *more, home=home, env=environment(tmp_path))
+        assert (again.code, again.out) == (0, "nothing to recover\n")
+
+
+def test_a_cluster_that_cannot_be_reached_is_told(tmp_path):
+    ran = sloguard("recover", "--cluster", home=tmp_path)
+    assert ran.code == 1
+    assert "no kubeconfig at" in ran.err
