@@ -1,13 +1,15 @@
 """Looking before breaking. Nothing here touches a target.
 
 Every check is told; all that speak against the run are named together. Later activities may need what
-an action of the method has made, so behind such an action a provider or plan that does not fit yet is a
-warning.
+an action of the method has made, so behind such an action a plan that does not fit yet, or a program's
+file that is not there yet, is a warning. A driver that is missing never is: a rollback that cannot be
+called has to be known before anything is broken.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -184,10 +186,17 @@ def _activities(found: _Findings) -> Work[None]:
             activity.name,
         )
         if problem:
-            say = found.odd if made_before else found.bad
+            later = made_before and _may_be_made(activity)
+            say = found.odd if later else found.bad
             yield say(f"{activity.kind} {activity.name}", problem)
         if activity.kind == "action" and activity in experiment.method:
             made_before = True
+
+
+def _may_be_made(activity: Activity) -> bool:
+    """Whether an action before it could make what is missing: a program in a file, but no driver."""
+    path = activity.provider.get("path")
+    return activity.provider.get("type") == "process" and os.sep in str(path)
 
 
 def _faults(found: _Findings) -> Work[None]:

@@ -96,7 +96,9 @@ def _not_found(name: str, error: ModuleNotFoundError) -> str:
         return f"module '{name}' needs '{missing}', which is not installed"
     parent, _, last = (missing or name).rpartition(".")
     siblings = _modules_in(parent)
-    hint = _near(last, siblings, f"{parent}." if parent else "")
+    # Among all that is installed something is always a little alike.
+    cutoff = 0.6 if parent else 0.85
+    hint = _near(last, siblings, f"{parent}." if parent else "", cutoff)
     hint = hint or "; is it installed here, or in the working directory?"
     return f"no module named '{missing or name}'{hint}"
 
@@ -108,8 +110,8 @@ def _modules_in(parent: str) -> list[str]:
     return [found.name for found in pkgutil.iter_modules(path)] if path else []
 
 
-def _near(name: str, known: Iterable[str], prefix: str = "") -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+def _near(name: str, known: Iterable[str], prefix: str = "", cutoff: float = 0.6) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; did you mean '{prefix}{near[0]}'?" if near else ""
 
 

@@ -67,7 +67,7 @@ class References:
             message = f"no activity is named '{ref.value}'"
             reader.problem(ref, f"{place.path}.ref", message, expected, hint)
             return None
-        known = ("ref", "tolerance", "name", "background")
+        known = ("ref", "type", "tolerance", "name", "background")
         ignored = [k for k in place.node.value if k not in known and not k.startswith("x-")]
         if ignored:
             message = f"{', '.join(ignored)} beside a ref has no effect"

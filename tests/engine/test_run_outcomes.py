@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sloguard.core import alerts
@@ -19,7 +21,9 @@ from sloguard.core.events import (
     SurroundingsCollected,
 )
 from sloguard.core.model import ActivityStatus, Outcome, PhaseName, Phases
+from sloguard.engine.run import run
 from sloguard.ports import BadQuery
+from sloguard.providers.calls import check
 from sloguard.providers.result import Result
 from tests.fakes.simulation import START
 from tests.support.engine_world import (
@@ -240,6 +244,45 @@ def test_a_later_fault_may_need_what_an_earlier_action_makes():
     warned = [e for e in only(events, Preflight) if e.ok is None]
     assert "there is no 'nowhere'" in warned[0].message
     assert ended(events).outcome is Outcome.INCONCLUSIVE
+
+
+MADE = {"type": "process", "path": "./made/by/the/first"}
+
+
+@pytest.mark.parametrize(
+    ("section", "provider", "starts"),
+    [
+        ("method", {"type": "python", "module": "no_such_driver", "func": "act"}, False),
+        ("rollbacks", {"type": "python", "module": "no_such_driver", "func": "back"}, False),
+        ("rollbacks", {"type": "process", "path": "no-such-program"}, False),
+        ("method", MADE, True),
+        ("rollbacks", MADE, True),
+    ],
+)
+def test_a_driver_that_is_missing_behind_an_action_starts_nothing(section, provider, starts):
+    world = World()
+    world.functions["act"] = lambda stop: None
+    world.functions["back"] = lambda stop: None
+    first = action("method[0]", "act")
+    behind = replace(action(f"{section}[1]", "back", name="behind"), provider=provider)
+    parts = (
+        {"method": (first, behind)}
+        if section == "method"
+        else {section: (behind,), "method": (first,)}
+    )
+    ports = replace(
+        world.ports(),
+        check=lambda p: (
+            None if p.get("func") == "act" and p["module"] != "no_such_driver" else check(p)
+        ),
+    )
+    events = list(run(experiment(**parts), ports, world.options(), world.control))
+    told = [e for e in only(events, Preflight) if e.name == "action behind"]
+    assert [e.ok for e in told] == [None if starts else False]
+    assert ("call act" in world.log) is starts
+    if not starts:
+        assert ended(events).outcome is Outcome.NOT_STARTED
+        assert "action behind: " in ended(events).reason
 
 
 def test_arguments_that_do_not_fit_start_nothing():
