@@ -41,10 +41,10 @@ class Why(IntEnum):
     NO_BASELINE = 13
     RECOVERED = 14
     ENDED = 15
-    NOTHING_LEFT = 16
     LOOKBACK_UNKNOWN = 17
     EMPTY_PHASE = 18
     ALL_EXCUSED = 19
+    NO_GRID_POINT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,13 @@ class PhasePoints:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the phase's own points do not tell, one number a series."""
+    """What the phase's own points do not tell. ``gone_dark`` and ``too_blind`` (beyond what is tolerated):
+
+    one entry a series.
+    """
 
     gone_dark: Bools
-    blind_seconds: Floats
+    too_blind: Bools
     recover_within: float
     hold: float
     lookback: float
@@ -93,7 +96,10 @@ class Known:
 
 @dataclass(slots=True)
 class Decided:
-    """Columns, one entry a series. Spans in seconds; NaN where there is none."""
+    """Columns, one entry a series. Spans in seconds; NaN where there is none.
+
+    ``seen`` of ``asked`` points were judged: those that are not idle, and in ``after`` not excused.
+    """
 
     verdict: Codes
     why: Codes
@@ -101,7 +107,8 @@ class Decided:
     recovered_from: Floats
     recovered_to: Floats
     held: Floats
-    coverage: Floats
+    seen: Ints
+    asked: Ints
 
     def put(self, where: Bools, other: Decided) -> None:
         """Take over the rows of ``other``, which holds only the series of ``where``."""
@@ -116,18 +123,21 @@ def judge_phase(points: PhasePoints, rule: PhaseRule, known: Known, *, is_after:
     """Judge every series of a phase; dark points twice, as ok and as breach."""
     judge: Judge = _judge_after if is_after else _judge_plain
     decided = judge(points, rule, known)
-    held_against = points.dark & ~points.excused if is_after else points.dark
-    doubtful = anywhere(held_against) & ~known.gone_dark
+    doubtful = anywhere(points.dark) & ~known.gone_dark
+    # A run of breaches goes on over a gap. That it is a dark one must not make the picture prettier.
+    doubtful &= decided.why != Why.BREACHED
     if doubtful.any():
-        some, about = points.rows(doubtful), _rows_known(known, doubtful)
+        some = points.rows(doubtful)
+        about = replace(
+            known, gone_dark=known.gone_dark[doubtful], too_blind=known.too_blind[doubtful]
+        )
         decided.put(doubtful, _judge_twice(judge, some, rule, about))
+    if is_after:
+        # What is gone at the end has not recovered, however well it looked before.
+        for column in (decided.recovered, decided.recovered_from, decided.recovered_to):
+            column[known.gone_dark] = np.nan
+        decided.why[known.gone_dark & (decided.why == Why.RECOVERED_LATE)] = Why.GONE_DARK
     return decided
-
-
-def _rows_known(known: Known, which: Bools) -> Known:
-    return replace(
-        known, gone_dark=known.gone_dark[which], blind_seconds=known.blind_seconds[which]
-    )
 
 
 def _judge_twice(judge: Judge, points: PhasePoints, rule: PhaseRule, known: Known) -> Decided:
@@ -135,12 +145,24 @@ def _judge_twice(judge: Judge, points: PhasePoints, rule: PhaseRule, known: Know
     as_ok = judge(replace(lit, ok=points.ok | points.dark), rule, known)
     as_breach = judge(replace(lit, breach=points.breach | points.dark), rule, known)
     differ = as_ok.verdict != as_breach.verdict
-    # Darkness alone is no evidence, whatever it is taken for.
-    unseen = ~anywhere(points.ok | points.breach) & (as_ok.verdict == MET)
-    doubt = differ | unseen
+    # Darkness is no evidence, whatever it is taken for: neither alone, nor of what a lookback blurs.
+    real = (points.ok | points.breach) & ~points.excused
+    unseen = ~anywhere(real) & (as_ok.verdict == MET)
+    blurred = ~differ & ~unseen & (as_ok.verdict == MET)
+    blurred &= (judge is _judge_plain) & _blurred(points, known)
     result = as_breach
+    # The recovery is told by what is certain; where it may have come earlier, the span says so.
+    result.recovered_from = np.fmin(as_ok.recovered_from, as_breach.recovered_from)
+    doubt = differ | unseen
     result.verdict[doubt], result.why[doubt] = INCONCLUSIVE, Why.DARK
+    result.verdict[blurred], result.why[blurred] = INCONCLUSIVE, Why.BLURRED
     return result
+
+
+def _blurred(points: PhasePoints, known: Known) -> Bools:
+    """Nothing breached, and no judged point is old enough to have seen ``during`` alone."""
+    old = points.age >= max(known.lookback, known.step) - 1e-6
+    return ~anywhere(points.ok[:, old]) & ~anywhere(points.breach)
 
 
 def within_tolerance(points: PhasePoints, rule: PhaseRule, step: float) -> Bools:
@@ -156,11 +178,9 @@ def _judge_plain(points: PhasePoints, rule: PhaseRule, known: Known) -> Decided:
     rows = len(points.ok)
     decided = _blank(rows)
     judged = points.ok | points.breach
-    blurred = ~anywhere(judged[:, points.age >= max(known.lookback, known.step) - 1e-6])
-    blurred &= ~anywhere(points.breach)
     _decide(decided, ~within_tolerance(points, rule, known.step), DEVIATED, Why.BREACHED)
-    _lack_of_evidence(decided, points, rule, known, judged)
-    _decide(decided, blurred, INCONCLUSIVE, Why.BLURRED)
+    _lack_of_evidence(decided, points, known, judged)
+    _decide(decided, _blurred(points, known), INCONCLUSIVE, Why.BLURRED)
     _decide(decided, np.ones(rows, dtype=bool), MET, Why.HELD)
     return decided
 
@@ -179,14 +199,13 @@ def _judge_after(points: PhasePoints, rule: PhaseRule, known: Known) -> Decided:
     decided.held = (alive & from_back).sum(axis=1) * known.step
     decided.recovered_from = np.maximum(decided.recovered - known.lookback, 0.0)
     decided.recovered_to = decided.recovered.copy()
-    _recovery_without_breach(decided, points, ~breached)
-
     late = breached & ~never & (decided.recovered > known.recover_within + 1e-6)
-    # A value that nobody can decide may have been the recovery.
-    open_end = never & anywhere(points.undecided & counted)
-    _decide(decided, breached & never & ~open_end, DEVIATED, Why.NOT_RECOVERED)
-    _decide(decided, late, DEVIATED, Why.RECOVERED_LATE)
-    _lack_of_evidence(decided, points, rule, known, ok | breach)
+    failed = breached & (never | late) & ~_may_have_recovered(points, rule, known, ok, breach)
+    _recovery_without_breach(decided, points, ~breached, anywhere(ok))
+
+    _decide(decided, failed & never, DEVIATED, Why.NOT_RECOVERED)
+    _decide(decided, failed, DEVIATED, Why.RECOVERED_LATE)
+    _lack_of_evidence(decided, points, known, ok | breach)
     short = breached & (decided.held < known.hold - 1e-6)
     _decide(decided, short, INCONCLUSIVE, Why.NOT_HELD)
     _decide(decided, breached, MET, Why.RECOVERED)
@@ -194,35 +213,49 @@ def _judge_after(points: PhasePoints, rule: PhaseRule, known: Known) -> Decided:
     return decided
 
 
-def _lack_of_evidence(
-    decided: Decided, points: PhasePoints, rule: PhaseRule, known: Known, judged: Bools
-) -> None:
+def _may_have_recovered(
+    points: PhasePoints, rule: PhaseRule, known: Known, ok: Bools, breach: Bools
+) -> Bools:
+    """Whether it recovered in time if all that nobody can decide was ok."""
+    undecided = points.undecided & ~points.excused
+    doubtful = anywhere(undecided)
+    if doubtful.any():
+        rows = np.flatnonzero(doubtful)
+        back = _first_lasting_ok((ok | undecided)[rows], breach[rows], rule, known.step)
+        never = back == _NEVER
+        age = points.age[np.where(never, 0, back)]
+        doubtful[rows] = ~never & (age <= known.recover_within + 1e-6)
+    return doubtful
+
+
+def _lack_of_evidence(decided: Decided, points: PhasePoints, known: Known, judged: Bools) -> None:
     """Rules 2 and 3: gone dark, undecided, blind, coverage."""
     counted = ~points.excused
     idle = (points.idle & counted).sum(axis=1)
     in_life = ((points.gap | points.dark | points.undecided) & counted) | judged
-    asked = in_life.sum(axis=1)
-    seen = judged.sum(axis=1)
-    decided.coverage = np.where(asked > 0, seen / np.maximum(asked, 1), 0.0)
+    decided.asked = asked = in_life.sum(axis=1)
+    decided.seen = seen = judged.sum(axis=1)
     everything = asked + idle
     _decide(decided, known.gone_dark, DEVIATED, Why.GONE_DARK)
     _decide(decided, anywhere(points.undecided & counted), INCONCLUSIVE, Why.UNDECIDED)
-    allowed = rule.tolerate.seconds if rule.tolerate and rule.tolerate.seconds is not None else None
-    if rule.tolerate and allowed is None:
-        allowed = (rule.tolerate.share or 0.0) * points.ok.shape[1] * known.step
-    blind = known.blind_seconds > (allowed or 0.0) + 1e-6
-    _decide(decided, blind, INCONCLUSIVE, Why.BLIND)
+    _decide(decided, known.too_blind, INCONCLUSIVE, Why.BLIND)
     _decide(decided, (everything == 0) & (points.excused.any()), INCONCLUSIVE, Why.ALL_EXCUSED)
     _decide(decided, seen == 0, INCONCLUSIVE, Why.NO_POINT)
-    _decide(decided, decided.coverage < known.min_coverage - 1e-9, INCONCLUSIVE, Why.COVERAGE)
+    thin = seen < (known.min_coverage - 1e-9) * asked
+    _decide(decided, thin, INCONCLUSIVE, Why.COVERAGE)
 
 
-def _recovery_without_breach(decided: Decided, points: PhasePoints, quiet: Bools) -> None:
-    """0 where nothing breached that counts; the span reaches to the first ok after excused breaches."""
+def _recovery_without_breach(
+    decided: Decided, points: PhasePoints, quiet: Bools, known: Bools
+) -> None:
+    """0 where nothing breached that counts; the span reaches to the first ok after excused breaches.
+
+    Where no point that counts is ``known`` to be ok, there is nothing to say.
+    """
     for column in (decided.recovered, decided.recovered_from, decided.recovered_to):
-        column[quiet] = 0.0
+        column[quiet] = np.where(known[quiet], 0.0, np.nan)
     excused_breach = points.breach & points.excused
-    rows = np.flatnonzero(quiet & anywhere(excused_breach))
+    rows = np.flatnonzero(quiet & known & anywhere(excused_breach))
     for row in rows:
         last = np.flatnonzero(excused_breach[row])[-1]
         later = np.flatnonzero(points.ok[row, last:])
@@ -254,7 +287,8 @@ def _blank(rows: int) -> Decided:
         recovered_from=np.full(rows, np.nan),
         recovered_to=np.full(rows, np.nan),
         held=np.zeros(rows),
-        coverage=np.zeros(rows),
+        seen=np.zeros(rows, dtype=np.intp),
+        asked=np.zeros(rows, dtype=np.intp),
     )
 
 

@@ -6,8 +6,10 @@ import numpy as np
 
 from sloguard.core.columns import Columns
 from sloguard.core.model import PhaseName, Slo
-from sloguard.core.objective import Comparison
+from sloguard.core.objective import Floats, comparisons
 from sloguard.core.points import Frame, Values
+
+_BURNING = (PhaseName.DURING, PhaseName.AFTER)
 
 
 def budget_burned(
@@ -17,43 +19,48 @@ def budget_burned(
 
     None where the SLO has no target, or where there was nothing to burn from.
     """
-    if slo.target is None or slo.period is None:
+    spans = [shared.spans[p] for p in _BURNING]
+    spans = [span for span in spans if span.stop > span.start]
+    lived = sum(int(columns.phases[p].points[row]) for p in _BURNING)
+    counts = lived > 0 and not columns.series.ended[row]
+    if slo.target is None or slo.period is None or not counts or not spans:
         return None, False
-    budget_share = 1.0 - slo.target
-    step = shared.grid.step
-    window = slice(shared.fault, shared.grid.count)
-    gaps = any(int(columns.phases[p].gaps[row]) for p in (PhaseName.DURING, PhaseName.AFTER))
-    if values.total is not None and values.bad is not None:
-        totals = values.total[row, shared.spans[PhaseName.BEFORE]]
-        totals = totals[np.isfinite(totals)]
-        usual = float(np.median(totals)) if len(totals) else 0.0
-        allowed = usual * slo.period * budget_share
-        # Where nothing was asked for, nothing was bad, whatever the other query says.
-        happened = values.total[row, window] > 0
-        bad = values.bad[row, window][happened]
-        spent = float(np.sum(bad[np.isfinite(bad)])) * step
-    else:
-        allowed = slo.period * budget_share
-        spent = _plain_spent(slo, values, window, columns, row, step)
+    allowed = slo.period * (1.0 - slo.target)
+    if slo.is_pair:
+        allowed *= _usual_total(values, shared, row)
     if allowed <= 0:
         return None, False
-    return spent / allowed, gaps
+    gaps = any(int(columns.phases[p].gaps[row]) for p in _BURNING)
+    burning = _burning(slo, values, slice(spans[0].start, spans[-1].stop), row)
+    if burning is None:
+        points = sum(int(columns.phases[p].breaches[row]) for p in _BURNING)
+        return points * shared.grid.step / allowed, gaps
+    finite = np.isfinite(burning)
+    # What is infinite cannot be added up: then, too, it is a lower bound.
+    spent = float(np.maximum(burning[finite], 0.0).sum()) * shared.grid.step
+    return spent / allowed, gaps or not finite.all()
 
 
-def _plain_spent(
-    slo: Slo, values: Values, window: slice, columns: Columns, row: int, step: float
-) -> float:
-    if _is_share(slo):
-        numbers = values.values[row, window]
-        return float(np.sum(numbers[np.isfinite(numbers)])) * step
-    breaches = (
-        columns.phases[PhaseName.DURING].breaches[row]
-        + columns.phases[PhaseName.AFTER].breaches[row]
-    )
-    return float(breaches) * step
+def _usual_total(values: Values, shared: Frame, row: int) -> float:
+    """A pair's events a second in ``before``: the median; 0 if nothing is known of them."""
+    if values.total is None:
+        return 0.0
+    totals = values.total[row, shared.spans[PhaseName.BEFORE]]
+    totals = totals[np.isfinite(totals)]
+    return float(np.median(totals)) if len(totals) else 0.0
 
 
-def _is_share(slo: Slo) -> bool:
-    """Whether the bound of a plain query is a percentage."""
-    members = slo.objective.members
-    return any(isinstance(m, Comparison) and m.bound.unit == "%" for m in members)
+def _burning(slo: Slo, values: Values, window: slice, row: int) -> Floats | None:
+    """What every point with a value burns a second; None where that is told by breaches alone."""
+    there = values.has_value[row, window]
+    numbers = values.values[row, window][there]
+    if values.total is not None:
+        # The share and not the other query's number: scrapes that differ can make more bad than all.
+        with np.errstate(invalid="ignore"):
+            return np.asarray(numbers * values.total[row, window][there])
+    shares = [(op, bound) for op, bound in comparisons(slo.objective) if bound.unit == "%"]
+    if not shares:
+        return None
+    # Of a share of good events (at least 99%, at most all) it is what is missing that burns.
+    limited = any(op not in (">", ">=") and bound.value < 1 for op, bound in shares)
+    return numbers if limited else 1.0 - numbers

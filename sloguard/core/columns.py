@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import numpy as np
@@ -18,11 +18,19 @@ from sloguard.core.assessing import (
     Why,
     judge_phase,
 )
-from sloguard.core.darkness import Darkness, darkness, longest_run
+from sloguard.core.darkness import Darkness, blindness, darkness, longest_run
 from sloguard.core.model import PhaseName, PhaseRule, Slo
 from sloguard.core.objective import Bools, Floats, Ints, anywhere, assess
-from sloguard.core.points import Frame, Points, Values, named_removed, points_of
+from sloguard.core.points import (
+    Frame,
+    Points,
+    Values,
+    last_sample,
+    named_removed,
+    points_of,
+)
 from sloguard.core.series import SloEvidence, Surroundings
+from sloguard.core.windows import phase_span
 
 #: Series judged at once: large enough for numpy, small enough that the intermediate arrays stay in cache.
 BLOCK = 256
@@ -37,29 +45,39 @@ class PhaseColumns:
     points: Ints
     gaps: Ints
     idle: Ints
+    judged: Ints
     breaches: Ints
     longest: Ints
     first_breach: Ints
+    last_breach: Ints
     worst: Ints
     worst_value: Floats
+    worst_breaks: Bools
     dark: Ints
     blind: Ints
     recovered: Floats
     recovered_from: Floats
     recovered_to: Floats
     held: Floats
-    coverage: Floats
+    seen: Ints
+    asked: Ints
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesColumns:
-    """What is known of each series as a whole. ``all_idle``: never a judged point in its life."""
+    """What is known of each series as a whole. ``all_idle``: never a judged point in its life.
+
+    ``left_out``: not judged for it, because another series of the SLO is. ``numbers``: how many points of
+    ``before`` the baseline stands on, or would.
+    """
 
     baseline: Floats
+    numbers: Ints
     ended: Bools
     removed: Bools
     can_go_dark: Bools
     all_idle: Bools
+    left_out: Bools
     has_life: Bools
     at_end: Bools
     sampled_until: Ints
@@ -84,9 +102,15 @@ def judge_columns(
     declared_after: float,
 ) -> Columns:
     """Judge every series, in blocks, so that the intermediate arrays stay small."""
+    last_of_all = last_sample(values) if surroundings.removed else -1
     blocks = [
         _judge_block(
-            evidence, values.rows(slice(i, i + BLOCK)), shared, surroundings, declared_after
+            evidence,
+            values.rows(slice(i, i + BLOCK)),
+            shared,
+            surroundings,
+            declared_after,
+            last_of_all,
         )
         for i in range(0, max(len(values.labels), 1), BLOCK)
     ]
@@ -105,10 +129,13 @@ def _judge_block(
     shared: Frame,
     surroundings: Surroundings,
     declared_after: float,
+    last_of_all: int,
 ) -> Columns:
     slo = evidence.slo
     removed = named_removed(values.labels, surroundings)
-    points = points_of(values, shared, removed, no_data=slo.no_data, idle=slo.idle)
+    points = points_of(
+        values, shared, removed, no_data=slo.no_data, idle=slo.idle, last_of_all=last_of_all
+    )
     dark = darkness(points, shared, slo, evidence.scrape_interval)
     baseline = baselines(points, shared, slo.min_coverage)
     lookback = evidence.lookback or 0.0
@@ -119,7 +146,8 @@ def _judge_block(
     for columns in phases.values():
         columns.verdict[points.life.ended] = NOT_JUDGED
         columns.why[points.life.ended] = Why.ENDED
-    return Columns(_series_columns(points, values, baseline, shared), phases)
+    series = _series_columns(points, values, baseline, shared)
+    return Columns(series, phases)
 
 
 def _series_columns(
@@ -132,10 +160,12 @@ def _series_columns(
     until = np.where(anywhere(sampled), sampled.shape[1] - 1 - sampled[:, ::-1].argmax(axis=1), -1)
     return SeriesColumns(
         baseline=baseline,
+        numbers=points.value[:, shared.spans[PhaseName.BEFORE]].sum(axis=1),
         ended=life.ended,
         removed=life.removed,
         can_go_dark=life.can_go_dark,
         all_idle=~judged & anywhere(points.raw_idle),
+        left_out=np.zeros(len(judged), dtype=bool),
         has_life=anywhere(sampled),
         at_end=last_judged,
         sampled_until=until,
@@ -175,7 +205,7 @@ def _known(
         within = max(declared_after - lookback - hold, 0.0)
     return Known(
         gone_dark=dark.gone[phase],
-        blind_seconds=dark.blind_run[phase] * step,
+        too_blind=np.zeros(len(dark.dark), dtype=bool),
         recover_within=within,
         hold=hold,
         lookback=lookback,
@@ -202,18 +232,46 @@ def _phase(
         objective = left or objective
     value = points.value[:, span]
     measured = assess(objective, points.values[:, span], baseline)
-    sets = _phase_points(phase, points, dark, shared, known, measured.breach, measured.undecided)
+    breach, undecided = measured.breach, measured.undecided
+    if baseline_only:
+        breach = np.zeros_like(breach)
+    sets = _phase_points(
+        phase, points, dark, shared, known, breach, breach if baseline_only else undecided
+    )
+    too_blind, blind = blindness(
+        sets.gap & ~sets.excused,
+        shared.blind[span],
+        (sets.ok | sets.breach) & ~sets.excused,
+        rule,
+        known.step,
+        one_is_short=dark.one_is_short,
+    )
+    known = replace(known, too_blind=too_blind)
     decided = judge_phase(sets, rule, known, is_after=phase is PhaseName.AFTER)
     if baseline_only:
         _judge_by_baseline(decided, baseline)
-        sets = _phase_points(phase, points, dark, shared, known, *(np.zeros_like(value),) * 2)
-    margin = np.where(value & ~sets.undecided & ~sets.excused, measured.margin, np.inf)
-    worst = _lowest(margin)
-    columns = _counted(sets, points, span, decided, worst, points.values[:, span], known)
+    worst = _lowest(measured.margin, value & ~undecided & ~sets.excused, breach)
+    columns = _counted(sets, points, span, decided, worst, points.values[:, span], blind)
+    _empty(columns, phase, points, shared)
+    return columns
+
+
+def _empty(columns: PhaseColumns, phase: PhaseName, points: Points, shared: Frame) -> None:
+    """Series without a point in the phase: not judged, unless it is the grid that has none there."""
+    span = shared.spans[phase]
     outside = columns.points == 0
     columns.verdict[outside] = NOT_JUDGED
-    columns.why[outside] = Why.OUTSIDE_LIFE if span.stop > span.start else Why.EMPTY_PHASE
-    return columns
+    columns.why[outside] = Why.OUTSIDE_LIFE
+    if span.stop > span.start:
+        return
+    columns.why[:] = Why.EMPTY_PHASE
+    left, right = phase_span(shared.timeline, phase)
+    if right > left:
+        # Too short for a point, but not of length 0: nobody knows what it was like, least of all those
+        # series that live beside it.
+        beside = points.life.alive[:, -1 if phase is PhaseName.AFTER else 0]
+        columns.verdict[beside] = INCONCLUSIVE
+        columns.why[:] = np.where(beside, Why.NO_GRID_POINT, Why.OUTSIDE_LIFE)
 
 
 def _phase_points(
@@ -248,17 +306,32 @@ def _phase_points(
 
 
 def _judge_by_baseline(decided: Decided, baseline: Floats) -> None:
-    """``before`` with no objective but the baseline's: met once there is a baseline."""
+    """``before`` with no objective but the baseline's: met once there is a baseline.
+
+    Unless a policy says that what was not there is a breach.
+    """
     there = ~np.isnan(baseline)
-    decided.verdict[:] = np.where(there, MET, INCONCLUSIVE)
-    decided.why[:] = np.where(there, Why.HELD, Why.NO_BASELINE)
+    left = decided.why != Why.BREACHED
+    decided.verdict[left] = np.where(there, MET, INCONCLUSIVE)[left]
+    decided.why[left] = np.where(there, Why.HELD, Why.NO_BASELINE)[left]
 
 
-def _lowest(margin: Floats) -> Ints:
+def _lowest(margin: Floats, which: Bools, breach: Bools) -> Ints:
+    """Of each series the index of the smallest margin among ``which``; -1 where there is none."""
     if margin.shape[1] == 0:
         return np.full(len(margin), -1, dtype=np.intp)
-    index = margin.argmin(axis=1)
-    found = margin[np.arange(len(margin)), index] < np.inf
+    rows = np.arange(len(margin))
+    among = np.where(which, margin, np.inf)
+    index = among.argmin(axis=1)
+    # An infinite margin is one all the same: of a value of -Inf under an upper bound.
+    index = np.where(which[rows, index], index, which.argmax(axis=1))
+    found = which[rows, index]
+    # Of values as near to a bound as equals it, one that breaches it (it may be ``<``) is the worse one.
+    doubtful = np.flatnonzero(found & anywhere(breach) & ~breach[rows, index])
+    level = breach[doubtful] & which[doubtful]
+    for at in np.flatnonzero(level.any(axis=1)):
+        row, columns = doubtful[at], np.flatnonzero(level[at])
+        index[row] = columns[among[row, columns].argmin()]
     return np.where(found, index, -1)
 
 
@@ -269,7 +342,7 @@ def _counted(
     decided: Decided,
     worst: Ints,
     values: Floats,
-    known: Known,
+    blind: Ints,
 ) -> PhaseColumns:
     breaches = sets.breach.sum(axis=1)
     first = (
@@ -277,26 +350,35 @@ def _counted(
         if sets.breach.shape[1]
         else np.full(len(breaches), -1, dtype=np.intp)
     )
+    last, broken = np.full(len(breaches), -1, dtype=np.intp), breaches > 0
+    if broken.any():
+        last[broken] = sets.breach.shape[1] - 1 - sets.breach[broken, ::-1].argmax(axis=1)
     worst_value = np.full(len(breaches), np.nan)
+    worst_breaks = np.zeros(len(breaches), dtype=bool)
     if values.shape[1]:
         there = worst >= 0
         worst_value[there] = values[there, worst[there]]
+        worst_breaks[there] = sets.breach[there, worst[there]]
     return PhaseColumns(
         verdict=decided.verdict,
         why=decided.why,
         points=points.life.alive[:, span].sum(axis=1),
         gaps=points.raw_gap[:, span].sum(axis=1),
         idle=points.raw_idle[:, span].sum(axis=1),
+        judged=(sets.ok | sets.breach).sum(axis=1),
         breaches=breaches,
         longest=longest_run(sets.breach, sets.ok),
         first_breach=first,
+        last_breach=last,
         worst=worst,
         worst_value=worst_value,
+        worst_breaks=worst_breaks,
         dark=sets.dark.sum(axis=1),
-        blind=np.round(known.blind_seconds / known.step).astype(np.intp),
+        blind=blind,
         recovered=decided.recovered,
         recovered_from=decided.recovered_from,
         recovered_to=decided.recovered_to,
         held=decided.held,
-        coverage=decided.coverage,
+        seen=decided.seen,
+        asked=decided.asked,
     )

@@ -5,11 +5,11 @@ Arrays are series x points over the whole grid unless said otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from sloguard.core.model import PhaseName, Slo, Tolerance
+from sloguard.core.model import PhaseName, PhaseRule, Slo, Tolerance
 from sloguard.core.objective import Bools, Floats, Ints
 from sloguard.core.points import Frame, Points
 
@@ -21,22 +21,26 @@ _SLACK = 1e-6
 class Darkness:
     """``dark``: gaps that are held against the series. ``gone`` (per series, by phase): gone dark.
 
-    ``blind_run`` (per series, by phase): the longest run (points) for which Prometheus was away.
+    ``one_is_short``: one gap alone is no longer than a scrape interval.
     """
 
     dark: Bools
     gone: dict[PhaseName, Bools]
-    blind_run: dict[PhaseName, Ints] = field(default_factory=dict)
+    one_is_short: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """Runs of gaps, flat: the row, first and last column, points in all, and points not blind."""
+    """Runs of gaps, flat: the row, first and last column, and how many of the points are not blind.
+
+    ``seeing_until``: how many points before a column are not blind.
+    """
 
     row: Ints
     first: Ints
     last: Ints
     seeing: Ints
+    seeing_until: Ints
 
 
 def darkness(points: Points, shared: Frame, slo: Slo, scrape_interval: float | None) -> Darkness:
@@ -49,9 +53,8 @@ def darkness(points: Points, shared: Frame, slo: Slo, scrape_interval: float | N
     if one_gap_is_short:
         for run in np.flatnonzero(runs.seeing == 1):
             dark[runs.row[run], runs.first[run] : runs.last[run] + 1] = False
-    gone = {phase: _gone_at_end_of(phase, runs, points, shared, slo) for phase in PhaseName}
-    blind = {phase: _blind_run(points, shared, phase, one_gap_is_short) for phase in PhaseName}
-    return Darkness(dark, gone, blind)
+    gone = {phase: _gone_at_end_of(phase, runs, points, dark, shared, slo) for phase in PhaseName}
+    return Darkness(dark, gone, one_gap_is_short)
 
 
 def _runs(gap: Bools, blind: Bools) -> _Runs:
@@ -62,11 +65,12 @@ def _runs(gap: Bools, blind: Bools) -> _Runs:
     row, first = np.nonzero(edges == 1)
     _, beyond = np.nonzero(edges == -1)
     seeing_until = np.concatenate(([0], np.cumsum(~blind)))
-    return _Runs(row, first, beyond - 1, seeing_until[beyond] - seeing_until[first])
+    seeing = seeing_until[beyond] - seeing_until[first]
+    return _Runs(row, first, beyond - 1, seeing, seeing_until)
 
 
 def _gone_at_end_of(
-    phase: PhaseName, runs: _Runs, points: Points, shared: Frame, slo: Slo
+    phase: PhaseName, runs: _Runs, points: Points, dark: Bools, shared: Frame, slo: Slo
 ) -> Bools:
     """Two or more gaps, lasting longer than ``tolerate``, that hold the phase's last point."""
     gone = np.zeros(len(points.gap), dtype=bool)
@@ -74,32 +78,19 @@ def _gone_at_end_of(
     if phase is PhaseName.BEFORE or span.stop <= span.start or shared.blind[span.stop - 1]:
         return gone
     last = span.stop - 1
-    # A run is not cut at the border here: darkness that begins before it does not become younger.
-    long_enough = (runs.seeing >= 2) & exceeds(
-        slo.rule(phase).tolerate,
-        runs.seeing * shared.grid.step,
-        runs.seeing / max(span.stop - span.start, 1),
-    )
-    holds_last = (runs.first <= last) & (runs.last >= last)
-    gone[runs.row[long_enough & holds_last]] = True
-    return gone & points.life.can_go_dark & ~points.life.removed
-
-
-def nothing_left(points: Points, sampled: Bools, shared: Frame, slo: Slo) -> Bools:
-    """Series whose object the fault removed, where no series of the SLO is left at the end of ``after``."""
-    removed = points.life.removed & points.life.can_go_dark
-    ends = shared.last_seen_points(PhaseName.AFTER, 2)
-    if len(ends) < 2 or not removed.any() or sampled[:, ends].any():
-        return np.zeros(len(removed), dtype=bool)
-    last_sample = np.max(np.where(sampled, np.arange(sampled.shape[1]), -1))
-    missing = int((~shared.blind[last_sample + 1 :]).sum())
-    span = shared.spans[PhaseName.AFTER]
-    lasted = exceeds(
-        slo.after.tolerate,
-        np.array([missing * shared.grid.step]),
-        np.array([missing / max(span.stop - span.start, 1)]),
-    )
-    return removed & lasted
+    holds_last = np.flatnonzero((runs.first <= last) & (runs.last >= last) & (runs.seeing >= 2))
+    if not len(holds_last):
+        return gone
+    # A run is not cut at the border here: darkness that begins before it does not become younger. A
+    # share is one of the phase's points, so there only what lies in the phase can count.
+    row, seeing = runs.row[holds_last], runs.seeing[holds_last]
+    begin = np.maximum(runs.first[holds_last], span.start)
+    inside = runs.seeing_until[span.stop] - runs.seeing_until[begin]
+    judged = points.value | points.ok | points.breach | dark
+    among = np.maximum(judged[row, span].sum(axis=1), 1)
+    long_enough = exceeds(slo.rule(phase).tolerate, seeing * shared.grid.step, inside / among)
+    gone[row[long_enough]] = True
+    return gone & points.life.can_go_dark
 
 
 def exceeds(tolerate: Tolerance | None, seconds: Floats, share: Floats) -> Bools:
@@ -111,15 +102,23 @@ def exceeds(tolerate: Tolerance | None, seconds: Floats, share: Floats) -> Bools
     return np.asarray(share > (tolerate.share or 0.0) + 1e-9, dtype=bool)
 
 
-def _blind_run(points: Points, shared: Frame, phase: PhaseName, forgive_one: bool) -> Ints:
-    span = shared.spans[phase]
-    if not shared.blind[span].any():
-        return np.zeros(len(points.gap), dtype=np.intp)
-    longest = longest_run(points.gap[:, span] & shared.blind[span], ~points.gap[:, span])
-    if forgive_one:
-        alone = longest == 1
-        longest = np.where(alone, 0, longest)
-    return longest
+def blindness(
+    gap: Bools, blind: Bools, judged: Bools, rule: PhaseRule, step: float, *, one_is_short: bool
+) -> tuple[Bools, Ints]:
+    """Of a phase's points: where Prometheus was away for longer than tolerated, and for how many points.
+
+    ``blind`` (points,). One gap alone is forgiven, whoever was away.
+    """
+    rows = len(gap)
+    if not blind.any():
+        return np.zeros(rows, dtype=bool), np.zeros(rows, dtype=np.intp)
+    unseen = gap & blind
+    longest, all_of_it = longest_run(unseen, ~gap), unseen.sum(axis=1)
+    share = all_of_it / np.maximum(all_of_it + judged.sum(axis=1), 1)
+    forgiven = (longest == 1) if one_is_short else np.zeros(rows, dtype=bool)
+    beyond = exceeds(rule.tolerate, longest * step, share) & ~forgiven & (longest > 0)
+    by_share = rule.tolerate is not None and rule.tolerate.seconds is None
+    return beyond, all_of_it if by_share else longest
 
 
 def run_lengths(members: Bools, ends: Bools) -> Ints:

@@ -7,7 +7,7 @@ these, all of which must hold. A bound is a number with an optional unit or name
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,13 +151,13 @@ def assess(objective: Objective, values: Floats, baseline: Floats) -> Assessment
     breach = np.zeros(values.shape, dtype=bool)
     undecided = np.zeros(values.shape, dtype=bool)
     margin = np.full(values.shape, np.inf)
-    for member in objective.members:
-        member_margin, is_breach = _held_against(member, values, baseline)
-        unknown = _unknown(member, values, baseline)
+    for op, bound in comparisons(objective):
+        distance, is_breach = _compare(op, values, bound.resolve(baseline)[:, None])
+        unknown = _undecided(bound, values, baseline)
         breach |= is_breach & ~unknown
         undecided |= unknown
-        # fmin ignores the NaN of an undecided member.
-        margin = np.fmin(margin, np.where(unknown, np.nan, member_margin))
+        # fmin ignores the NaN of an undecided bound.
+        margin = np.fmin(margin, np.where(unknown, np.nan, distance))
     margin[np.isposinf(margin) & undecided] = np.nan
     return Assessment(breach, undecided & ~breach, margin)
 
@@ -171,12 +171,14 @@ def _held_against(member: Member, values: Floats, baseline: Floats) -> tuple[Flo
     return np.minimum(low_margin, high_margin), under | over
 
 
-def _unknown(member: Member, values: Floats, baseline: Floats) -> Bools:
-    """Where a bound of this member cannot be decided."""
-    unknown = np.zeros(values.shape, dtype=bool)
-    for bound in _bounds(member):
-        unknown |= _undecided(bound, values, baseline)
-    return unknown
+def comparisons(objective: Objective) -> Iterator[tuple[str, Bound]]:
+    """Every comparison that must hold. Of a range one bound may be decided where the other is not."""
+    for member in objective.members:
+        if isinstance(member, Comparison):
+            yield member.op, member.bound
+        else:
+            yield ">=", member.low
+            yield "<=", member.high
 
 
 def _undecided(bound: Bound, values: Floats, baseline: Floats) -> Bools:

@@ -20,8 +20,8 @@ class Values:
     """The value of each series at each point.
 
     ``has_value``: there is a number (±Inf included); ``idle``: a sample that proves nothing (NaN, or a
-    pair's total of 0). Neither: a gap. ``total`` and ``bad`` are a pair's events a second, NaN where
-    there is none; of a plain query they are None.
+    pair's total of 0). Neither: a gap. ``total``: a pair's events a second, NaN where there is
+    none; of a plain query it is None.
     """
 
     labels: tuple[LabelSet, ...]
@@ -29,7 +29,6 @@ class Values:
     has_value: Bools
     idle: Bools
     total: Floats | None = None
-    bad: Floats | None = None
 
     @property
     def sampled(self) -> Bools:
@@ -44,7 +43,6 @@ class Values:
             self.has_value[part],
             self.idle[part],
             None if self.total is None else self.total[part],
-            None if self.bad is None else self.bad[part],
         )
 
 
@@ -78,7 +76,6 @@ def _pair_values(evidence: SloEvidence) -> Values:
         has_value,
         ~is_gap & ~has_value,
         np.where(total.present, total.values, np.nan),
-        np.where(part_known, bad, np.nan),
     )
 
 
@@ -135,6 +132,13 @@ class Frame:
         span = self.spans[phase]
         return np.asarray((np.flatnonzero(~self.blind[span]) + span.start)[-count:])
 
+    @property
+    def end_of_before(self) -> slice:
+        """The last two points of ``before`` at which Prometheus was there, and what lies between and after."""
+        span = self.spans[PhaseName.BEFORE]
+        seen = self.last_seen_points(PhaseName.BEFORE, 2)
+        return slice(int(seen[0]) if len(seen) == 2 else span.start, span.stop)
+
 
 def frame(evidence: SloEvidence, timeline: Timeline, surroundings: Surroundings) -> Frame:
     """The shared frame of one SLO's series."""
@@ -168,7 +172,7 @@ class Life:
     removed: Bools
 
 
-def lives(values: Values, judged: Bools, shared: Frame, removed: Bools) -> Life:
+def lives(values: Values, judged: Bools, shared: Frame, removed: Bools, last_of_all: int) -> Life:
     """``judged``: points that count as ok or breach (values, and idle points that a policy rules)."""
     sampled = values.sampled
     index = np.arange(shared.grid.count)
@@ -176,14 +180,29 @@ def lives(values: Values, judged: Bools, shared: Frame, removed: Bools) -> Life:
     first = np.where(some, sampled.argmax(axis=1), shared.grid.count)
     last = np.where(some, shared.grid.count - 1 - sampled[:, ::-1].argmax(axis=1), -1)
     before = shared.spans[PhaseName.BEFORE]
-    at_its_end = anywhere(sampled[:, shared.last_seen_points(PhaseName.BEFORE, 2)])
+    at_its_end = anywhere(sampled[:, shared.end_of_before])
     can_go_dark = anywhere(judged[:, before]) & at_its_end
     ended = some & (last < shared.fault) & ~at_its_end
-    until = np.where(can_go_dark & ~removed, shared.grid.count - 1, last)
+    until = np.where(can_go_dark, shared.grid.count - 1, _over_blindness(last, shared.blind))
     alive = (index >= first[:, None]) & (index <= until[:, None])
-    # What the fault removed is expected to be away, and may come back under its name.
-    alive &= sampled | ~removed[:, None] | (index < shared.fault)
+    if removed.any():
+        # What the fault removed is expected to be away, and may come back under its name; but once no
+        # series of the SLO is left at all, its gaps are like those of any other.
+        alive &= sampled | ~removed[:, None] | (index < shared.fault) | (index > last_of_all)
     return Life(alive, can_go_dark, ended, removed)
+
+
+def _over_blindness(last: Ints, blind: Bools) -> Ints:
+    """Where lives end whose last samples these are: Prometheus's own absence ends none."""
+    if not blind.any():
+        return last
+    seeing = np.append(np.flatnonzero(~blind), len(blind))
+    return np.where(last < 0, last, seeing[np.searchsorted(seeing, last + 1)] - 1)
+
+
+def last_sample(values: Values) -> int:
+    """The last point at which any series is there; -1 if none ever is."""
+    return int(np.max(np.flatnonzero(values.sampled.any(axis=0)), initial=-1))
 
 
 def named_removed(labels: tuple[LabelSet, ...], surroundings: Surroundings) -> Bools:
@@ -216,9 +235,19 @@ class Points:
 
 
 def points_of(
-    values: Values, shared: Frame, removed: Bools, *, no_data: Policy, idle: Policy
+    values: Values,
+    shared: Frame,
+    removed: Bools,
+    *,
+    no_data: Policy,
+    idle: Policy,
+    last_of_all: int | None = None,
 ) -> Points:
-    """Apply both policies, each within the series' life; Prometheus's own absence is nobody's gap."""
+    """Apply both policies, each within the series' life; Prometheus's own absence is nobody's gap.
+
+    ``last_of_all``: the last point at which any series of the SLO is there, where ``values`` are not
+    all of them.
+    """
     made = Points(
         values=values.values,
         value=values.has_value.copy(),
@@ -231,7 +260,9 @@ def points_of(
         life=Life(*(np.empty(0, dtype=bool),) * 4),
     )
     _rule(made, idle, made.idle.copy())
-    made.life = lives(values, made.value | made.ok | made.breach, shared, removed)
+    if last_of_all is None:
+        last_of_all = last_sample(values) if removed.any() else -1
+    made.life = lives(values, made.value | made.ok | made.breach, shared, removed, last_of_all)
     alive = made.life.alive
     _rule(made, no_data, made.gap & alive & ~shared.blind)
     for name in ("value", "ok", "breach", "idle", "gap"):

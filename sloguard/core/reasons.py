@@ -3,253 +3,232 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from sloguard.core.assessing import Why
-from sloguard.core.columns import Columns, PhaseColumns
-from sloguard.core.model import PhaseName, PhaseRule
-from sloguard.core.points import Frame, Values
-from sloguard.core.series import SloEvidence, Surroundings
-from sloguard.core.text import (
-    format_duration,
-    format_series,
-    format_time,
-    format_value,
-)
+from sloguard.core.explaining import Facts
+from sloguard.core.model import PhaseName, Verdict
+from sloguard.core.results import IDLE_NOTE
+from sloguard.core.text import format_duration, format_time, format_value
 
 
-@dataclass(frozen=True, slots=True)
-class Explainer:
-    """All that a reason may mention."""
-
-    evidence: SloEvidence
-    values: Values
-    shared: Frame
-    surroundings: Surroundings
-    columns: Columns
-    declared_after: float
-
-    @property
-    def unit(self) -> str:
-        """How this SLO's values are written."""
-        return self.evidence.slo.unit
-
-    def series_name(self, row: int) -> str:
-        """``error-ratio{service="checkout"}``."""
-        return format_series(self.evidence.slo.name, self.values.labels[row])
-
-    def phase_reason(self, row: int, phase: PhaseName) -> str:
-        """The reason of one series in one phase, without the series' name."""
-        why = Why(int(self.columns.phases[phase].why[row]))
-        return _TEXTS[why](self, row, phase)
-
-    # Pieces that several texts share.
-
-    def rule(self, phase: PhaseName) -> PhaseRule:
-        return self.evidence.slo.rule(phase)
-
-    def column(self, phase: PhaseName) -> PhaseColumns:
-        return self.columns.phases[phase]
-
-    def objective(self, row: int, phase: PhaseName) -> str:
-        objective = self.rule(phase).objective
-        if phase is PhaseName.BEFORE:
-            objective = objective.without_baseline() or objective
-        baseline = self.columns.series.baseline[row]
-        if objective.names_baseline and np.isfinite(baseline):
-            return f"{objective.text} (baseline {format_value(float(baseline), self.unit)})"
-        return objective.text
-
-    def worst(self, row: int, phase: PhaseName) -> str:
-        columns, span = self.column(phase), self.shared.spans[phase]
-        index = int(columns.worst[row])
-        if index < 0:
-            return "no value"
-        at = format_time(float(self.shared.times[span.start + index]))
-        return f"{format_value(float(columns.worst_value[row]), self.unit)} at {at}"
-
-    def in_breach(self, row: int, phase: PhaseName) -> str:
-        columns, tolerate = self.column(phase), self.rule(phase).tolerate
-        step = self.shared.grid.step
-        if tolerate is None:
-            return f"{format_duration(columns.breaches[row] * step)} in breach, none tolerated"
-        if tolerate.seconds is not None:
-            longest = format_duration(columns.longest[row] * step)
-            return f"{longest} in breach, {format_duration(tolerate.seconds)} tolerated"
-        judged = round(columns.coverage[row] * self._asked(row, phase))
-        share = columns.breaches[row] / max(judged, columns.breaches[row], 1)
-        allowed = format_value(tolerate.share or 0.0, "%")
-        return f"{format_value(share, '%')} of the judged points in breach, {allowed} tolerated"
-
-    def _asked(self, row: int, phase: PhaseName) -> int:
-        columns = self.column(phase)
-        return int(columns.points[row] - columns.idle[row])
-
-    def gap_run(self, row: int, phase: PhaseName, *, at_end: bool) -> tuple[float, int]:
-        """Start and points of the run of gaps meant: the one that holds the phase's end, or its first."""
-        span, fault = self.shared.spans[phase], self.shared.fault
-        gaps = np.flatnonzero(~self.values.sampled[row] & ~self.shared.blind)
-        gaps = gaps[gaps >= fault]
-        runs = np.split(gaps, np.flatnonzero(np.diff(gaps) > 1) + 1)
-        inside = [r for r in runs if len(r) and r[-1] >= span.start and r[0] < span.stop]
-        if not inside:
-            return self.shared.timeline.fault, 0
-        run = inside[-1] if at_end else max(inside, key=len)
-        return float(self.shared.times[run[0]]), len(run)
-
-    def no_data(self, row: int, phase: PhaseName, *, at_end: bool) -> str:
-        begin, points = self.gap_run(row, phase, at_end=at_end)
-        after_fault = format_duration(max(begin - self.shared.timeline.fault, 0.0))
-        return (
-            f"no data for {format_duration(points * self.shared.grid.step)} from {format_time(begin)}, "
-            f"{after_fault} after the fault; the series was there before ({phase})"
-        )
-
-    def removed_by(self, row: int) -> str:
-        """The label whose object the fault removed."""
-        names = self.surroundings.removed
-        pairs = self.values.labels[row]
-        return next((k for k, v in pairs if v in names.get(k, ())), "object")
+def phase_reason(facts: Facts, row: int, phase: PhaseName) -> str:
+    """The reason of one series in one phase, without the series' name."""
+    return _TEXTS[Why(int(facts.column(phase).why[row]))](facts, row, phase)
 
 
-def _held(e: Explainer, row: int, phase: PhaseName) -> str:
-    if e.column(phase).breaches[row] and phase is not PhaseName.AFTER:
-        return _breached(e, row, phase)
-    baseline = e.columns.series.baseline[row]
-    if e.rule(phase).objective.without_baseline() is None and phase is PhaseName.BEFORE:
-        return f"the baseline is {format_value(float(baseline), e.unit)} ({phase})"
-    if e.column(phase).worst[row] < 0:
-        return f"ruled so by no_data or idle ({phase})"
-    return f"{e.worst(row, phase)}, {e.objective(row, phase)} ({phase})"
+def series_reason(facts: Facts, row: int, verdict: int) -> str:
+    """The reason of the first phase that is as bad as the series."""
+    name = facts.series_name(row)
+    if facts.columns.series.left_out[row]:
+        return f"{name}: {IDLE_NOTE}, left out"
+    phases = [p for p in PhaseName if facts.columns.phases[p].verdict[row] == verdict]
+    # Of a met series, the phase under the fault is the one worth reading about.
+    preferred = (PhaseName.DURING, PhaseName.AFTER, PhaseName.BEFORE)
+    if verdict == Verdict.MET.rank:
+        phases = [p for p in preferred if p in phases]
+    if phases:
+        return f"{name}: {phase_reason(facts, row, phases[0])}"
+    return f"{name}: {_nowhere(facts, row)}"
 
 
-def _breached(e: Explainer, row: int, phase: PhaseName) -> str:
-    if e.column(phase).worst[row] < 0:
-        return f"no value, which stands for a breach ({phase}); {e.in_breach(row, phase)}"
+def _nowhere(f: Facts, row: int) -> str:
+    """Of a series that was judged in no phase."""
+    if f.columns.series.has_life[row]:
+        return "judged in no phase"
+    return "no total with these labels" if f.evidence.slo.is_pair else "no data in the whole window"
+
+
+def _held(f: Facts, row: int, phase: PhaseName) -> str:
+    columns = f.column(phase)
+    if columns.breaches[row] and phase is not PhaseName.AFTER:
+        return _breached(f, row, phase)
+    baseline = f.columns.series.baseline[row]
+    if f.rule(phase).objective.without_baseline() is None and phase is PhaseName.BEFORE:
+        return f"the baseline is {format_value(float(baseline), f.unit)} ({phase})"
+    if columns.worst[row] < 0:
+        judged, points = int(columns.judged[row]), int(columns.points[row])
+        return f"no value in {judged} of {points} points, which no_data or idle rule met ({phase})"
+    return f"{f.worst(row, phase)}, {f.objective(row, phase)} ({phase})"
+
+
+def _breached(f: Facts, row: int, phase: PhaseName) -> str:
+    columns = f.column(phase)
+    if columns.worst_breaks[row]:
+        what = f"{f.worst(row, phase)}, not {f.objective(row, phase)}"
+    else:
+        what = f.without_value(row, phase, int(columns.first_breach[row]))
+    return f"{what} ({phase}); {f.in_breach(row, phase)}"
+
+
+def _gone_dark(f: Facts, row: int, phase: PhaseName) -> str:
+    missing = f.no_data(row, phase, at_end=True)
+    if f.columns.series.removed[row]:
+        end = f"ended with its {f.removed_by(row)}, and no series of the SLO is left"
+        return f"gone dark: {end}: {missing} ({phase}); {f.tolerated(phase)}"
+    return f"gone dark: {missing}; the series was there before ({phase}); {f.tolerated(phase)}"
+
+
+def _dark(f: Facts, row: int, phase: PhaseName) -> str:
+    columns = f.column(phase)
+    text = f"{f.no_data(row, phase, at_end=False)}; the series was there before ({phase}); {f.tolerated(phase)}"
+    if not columns.judged[row]:
+        return f"{text}, but not one of {columns.points[row]} points has data"
+    if columns.breaches[row] and phase is not PhaseName.AFTER:
+        return f"{text}, and {f.span(int(columns.breaches[row]))} in breach beside it"
+    return text
+
+
+def _blind(f: Facts, row: int, phase: PhaseName) -> str:
+    away = f.span(int(f.column(phase).blind[row]))
+    since = f.blind_from(row, phase)
+    return f"Prometheus was away for {away} ({phase}) from {since}; {f.tolerated(phase)}"
+
+
+def _undecided(f: Facts, row: int, phase: PhaseName) -> str:
+    if f.columns.series.baseline[row] != 0:
+        return _no_baseline(f, row, phase)
+    span = f.shared.spans[phase]
+    numbers = f.values.values[row, span]
+    counted = f.values.has_value[row, span] & (numbers != 0) & ~f.excused(phase)
+    text = "the baseline is 0: give an absolute allowance"
+    if not counted.any():
+        return f"{text} ({phase})"
+    index = int(counted.argmax())
+    value = format_value(float(numbers[index]), f.unit)
+    asked = f.rule(phase).objective.text
+    return f"{value} at {f.time_at(phase, index)} against {asked}, but {text} ({phase})"
+
+
+def _no_baseline(f: Facts, row: int, phase: PhaseName) -> str:
+    span = f.shared.spans[PhaseName.BEFORE]
+    points, numbers = span.stop - span.start, int(f.columns.series.numbers[row])
+    share = f.evidence.slo.min_coverage
+    text = f"no baseline: {numbers} of {points} points of before have a value"
+    if numbers >= 3 and numbers >= share * points - 1e-9:
+        return f"{text}, and their median is not a finite number ({phase})"
+    return f"{text}, at least 3 and {format_value(share, '%')} needed ({phase})"
+
+
+def _coverage(f: Facts, row: int, phase: PhaseName) -> str:
+    columns = f.column(phase)
+    seen, asked = int(columns.seen[row]), int(columns.asked[row])
+    needed = format_value(f.evidence.slo.min_coverage, "%")
     return (
-        f"{e.worst(row, phase)}, not {e.objective(row, phase)} ({phase}); {e.in_breach(row, phase)}"
+        f"{seen} of {asked} points have data, {format_value(seen / max(asked, 1), '%')}, "
+        f"{needed} needed ({phase})"
     )
 
 
-def _gone_dark(e: Explainer, row: int, phase: PhaseName) -> str:
-    return "gone dark: " + e.no_data(row, phase, at_end=True)
+def _no_point(f: Facts, row: int, phase: PhaseName) -> str:
+    columns = f.column(phase)
+    points, gaps, idle = int(columns.points[row]), int(columns.gaps[row]), int(columns.idle[row])
+    parts = [f"{idle} idle"] if idle else []
+    parts += [f"{gaps} without data"] if gaps else []
+    young = points - gaps - idle
+    if young > 0:
+        parts.append(f"{young} younger than the lookback, {format_duration(f.lookback)}")
+    return f"nothing to judge in {points} points: {', '.join(parts)} ({phase})"
 
 
-def _dark(e: Explainer, row: int, phase: PhaseName) -> str:
-    return e.no_data(row, phase, at_end=False)
+def _blurred(f: Facts, row: int, phase: PhaseName) -> str:
+    length = f.shared.timeline.restored - f.shared.timeline.fault
+    lookback, fault = format_duration(f.lookback), format_duration(length)
+    if f.lookback > length:
+        return f"lookback {lookback} is longer than the {fault} fault: it averages the fault away"
+    if f.lookback < f.step:
+        return f"no judged point is a step, {format_duration(f.step)}, after the fault: it was not seen ({phase})"
+    return f"no judged point of the {fault} fault is as old as the lookback, {lookback}: it averages the fault away"
 
 
-def _blind(e: Explainer, row: int, phase: PhaseName) -> str:
-    seconds = format_duration(e.column(phase).blind[row] * e.shared.grid.step)
-    return f"Prometheus was away for {seconds} ({phase})"
-
-
-def _undecided(e: Explainer, row: int, phase: PhaseName) -> str:
-    if e.columns.series.baseline[row] == 0:
-        return f"the baseline is 0: give an absolute allowance ({phase})"
-    return _no_baseline(e, row, phase)
-
-
-def _no_baseline(e: Explainer, row: int, phase: PhaseName) -> str:
-    before = e.column(PhaseName.BEFORE)
-    span = e.shared.spans[PhaseName.BEFORE]
-    judged = int(before.points[row] - before.gaps[row] - before.idle[row])
-    needed = format_value(e.evidence.slo.min_coverage, "%")
-    return (
-        f"no baseline: {judged} of {span.stop - span.start} points of before have a value, "
-        f"at least 3 and {needed} needed ({phase})"
-    )
-
-
-def _coverage(e: Explainer, row: int, phase: PhaseName) -> str:
-    found = format_value(float(e.column(phase).coverage[row]), "%")
-    needed = format_value(e.evidence.slo.min_coverage, "%")
-    return f"{found} of the points have data, {needed} needed ({phase})"
-
-
-def _no_point(e: Explainer, row: int, phase: PhaseName) -> str:
-    columns = e.column(phase)
-    if columns.idle[row]:
-        return f"idle: {columns.idle[row]} of {columns.points[row]} points had nothing to judge ({phase})"
-    return f"no data in {columns.points[row]} points ({phase})"
-
-
-def _blurred(e: Explainer, row: int, phase: PhaseName) -> str:
-    span = e.shared.timeline.restored - e.shared.timeline.fault
-    lookback = e.evidence.lookback or 0.0
-    fault = format_duration(span)
-    if lookback > span:
-        return f"lookback {format_duration(lookback)} is longer than the {fault} fault: it averages the fault away"
-    oldest = format_duration(max(lookback, e.shared.grid.step))
-    return f"no judged point of the {fault} fault is as old as the lookback, {oldest}: it averages the fault away"
-
-
-def _all_excused(e: Explainer, row: int, phase: PhaseName) -> str:
-    lookback = format_duration(e.evidence.lookback or 0.0)
+def _all_excused(f: Facts, row: int, phase: PhaseName) -> str:
+    lookback = format_duration(f.lookback)
     return f"no judged point is as old as the lookback, {lookback}: all still average the fault in ({phase})"
 
 
-def _recovery(e: Explainer, row: int) -> str:
-    columns = e.column(PhaseName.AFTER)
+def _recovery(f: Facts, row: int) -> str:
+    columns = f.column(PhaseName.AFTER)
     low, high = float(columns.recovered_from[row]), float(columns.recovered_to[row])
     between = (
         "" if low == high else f" (between {format_duration(low)} and {format_duration(high)})"
     )
-    return f"recovered {format_duration(float(columns.recovered[row]))} after the fault was undone{between}"
+    seconds = format_duration(float(columns.recovered[row]))
+    if columns.dark[row] and not columns.breaches[row]:
+        # Nothing was seen to be wrong; it was just not there.
+        missing = f.no_data(row, PhaseName.AFTER, at_end=False)
+        return f"{missing}; seen again {seconds} after the fault was undone"
+    return f"recovered {seconds} after the fault was undone{between}"
 
 
-def _allowed(e: Explainer) -> str:
-    after = e.evidence.slo.after
+def _allowed(f: Facts) -> str:
+    after = f.evidence.slo.after
     within = after.recover_within
     if within is None:
-        within = max(e.declared_after - (e.evidence.lookback or 0.0) - _hold(e), 0.0)
+        within = max(f.declared_after - f.lookback - _hold(f), 0.0)
     return f"{format_duration(within)} allowed"
 
 
-def _hold(e: Explainer) -> float:
-    hold = e.evidence.slo.after.hold
-    return 3 * e.shared.grid.step if hold is None else hold
+def _hold(f: Facts) -> float:
+    hold = f.evidence.slo.after.hold
+    return 3 * f.step if hold is None else hold
 
 
-def _not_recovered(e: Explainer, row: int, phase: PhaseName) -> str:
-    return f"not recovered: {e.worst(row, phase)}, not {e.objective(row, phase)} ({phase}); {_allowed(e)}"
+def _not_recovered(f: Facts, row: int, phase: PhaseName) -> str:
+    columns = f.column(phase)
+    if columns.worst_breaks[row]:
+        what = f"{f.worst(row, phase)}, not {f.objective(row, phase)}"
+    else:
+        what = f.without_value(row, phase, int(columns.last_breach[row]))
+    return f"not recovered: {what} ({phase}); {_allowed(f)}"
 
 
-def _recovered(e: Explainer, row: int, phase: PhaseName) -> str:
-    return f"{_recovery(e, row)}, {_allowed(e)} ({phase})"
+def _recovered(f: Facts, row: int, phase: PhaseName) -> str:
+    columns = f.column(phase)
+    if columns.recovered[row] == 0 and columns.breaches[row]:
+        # It was well at once; what breached later was tolerated.
+        return _breached(f, row, phase)
+    return f"{_recovery(f, row)}, {_allowed(f)} ({phase})"
 
 
-def _not_held(e: Explainer, row: int, phase: PhaseName) -> str:
-    held = format_duration(float(e.column(phase).held[row]))
-    return f"{_recovery(e, row)}, but held for {held}, {format_duration(_hold(e))} asked ({phase})"
+def _not_held(f: Facts, row: int, phase: PhaseName) -> str:
+    held = format_duration(float(f.column(phase).held[row]))
+    return f"{_recovery(f, row)}, but held for {held}, {format_duration(_hold(f))} asked ({phase})"
 
 
-def _ended(e: Explainer, row: int, phase: PhaseName) -> str:
-    last = float(e.shared.times[e.columns.series.sampled_until[row]])
+def _ended(f: Facts, row: int, phase: PhaseName) -> str:
+    last = float(f.shared.times[f.columns.series.sampled_until[row]])
     return f"the series ended before the fault, at {format_time(last)}"
 
 
-def _outside(e: Explainer, row: int, phase: PhaseName) -> str:
-    if e.columns.series.removed[row] and phase is not PhaseName.BEFORE:
-        return f"ended with its {e.removed_by(row)}"
+def _outside(f: Facts, row: int, phase: PhaseName) -> str:
+    series = f.columns.series
+    if not series.has_life[row]:
+        return _nowhere(f, row)
+    gone = series.removed[row] and phase is not PhaseName.BEFORE
+    if gone and f.values.sampled[row, : f.shared.spans[phase].start + 1].any():
+        return f"ended with its {f.removed_by(row)}"
     return f"the series was not there ({phase})"
 
 
-def _nothing_left(e: Explainer, row: int, phase: PhaseName) -> str:
-    return f"gone dark: ended with its {e.removed_by(row)}, and no series of the SLO is left at the end ({phase})"
+def _lookback_unknown(f: Facts, row: int, phase: PhaseName) -> str:
+    return f.evidence.lookback_problem or "the lookback of the query is not known"
 
 
-def _lookback_unknown(e: Explainer, row: int, phase: PhaseName) -> str:
-    return e.evidence.lookback_problem or "the lookback of the query is not known"
-
-
-def _empty_phase(e: Explainer, row: int, phase: PhaseName) -> str:
+def _empty_phase(f: Facts, row: int, phase: PhaseName) -> str:
     return f"the phase has no length ({phase})"
 
 
-Text = Callable[[Explainer, int, PhaseName], str]
+def _no_grid_point(f: Facts, row: int, phase: PhaseName) -> str:
+    line = f.shared.timeline
+    length = line.end - line.restored if phase is PhaseName.AFTER else line.fault - line.start
+    return (
+        f"no point to judge: the phase lasts {format_duration(np.round(length, 3))}, "
+        f"a step {format_duration(f.step)} ({phase})"
+    )
+
+
+Text = Callable[[Facts, int, PhaseName], str]
 
 _TEXTS: dict[Why, Text] = {
     Why.OUTSIDE_LIFE: _outside,
@@ -268,8 +247,8 @@ _TEXTS: dict[Why, Text] = {
     Why.NO_BASELINE: _no_baseline,
     Why.RECOVERED: _recovered,
     Why.ENDED: _ended,
-    Why.NOTHING_LEFT: _nothing_left,
     Why.LOOKBACK_UNKNOWN: _lookback_unknown,
     Why.EMPTY_PHASE: _empty_phase,
+    Why.NO_GRID_POINT: _no_grid_point,
     Why.ALL_EXCUSED: _all_excused,
 }

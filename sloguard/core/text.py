@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from sloguard.core.objective import SIZE_UNITS, TIME_UNITS
+from sloguard.core.objective import EQUAL_WITHIN, SIZE_UNITS, TIME_UNITS
 from sloguard.core.series import LabelSet
 
 
-def format_value(value: float | None, unit: str = "") -> str:
+def format_value(value: float | None, unit: str = "", digits: int = 3) -> str:
     """A value in base units, written in the family of ``unit``: 0.124 in ``%`` is '12.4%'."""
     if value is None or math.isnan(value):
         return "no value"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     if unit == "%":
-        return f"{_percent(value * 100)}%"
+        return f"{_percent(value * 100, digits)}%"
     if unit in TIME_UNITS:
-        return format_seconds(value)
+        return format_seconds(value, digits)
     if unit in SIZE_UNITS:
-        return _format_bytes(value, binary="i" in unit)
-    return _short(value)
+        return _format_bytes(value, digits, binary="i" in unit)
+    return _short(value, digits)
 
 
-def format_seconds(seconds: float) -> str:
-    """A measured time: '0.8ms', '310ms', '1.25s', '2m5s'."""
+def format_unlike(value: float, others: Iterable[float], unit: str = "") -> str:
+    """The value with as many digits as tell it from ``others``, from which it differs: '1.0001%'."""
+    near = [o for o in others if abs(value - o) > EQUAL_WITHIN * abs(o)]
+    for digits in (3, 4, 5, 6, 8, 10):
+        text = format_value(value, unit, digits)
+        if all(text != format_value(other, unit, digits) for other in near):
+            break
+    return text
+
+
+def format_seconds(seconds: float, digits: int = 3) -> str:
+    """A measured time: '0.8ms', '310ms', '1.25s', '2m5s'; with more digits '125.4s'."""
     size = abs(seconds)
-    if size >= 60:
+    if size >= 60 and digits == 3:
         return ("-" if seconds < 0 else "") + format_duration(size)
     if size >= 1 or size == 0:
-        return f"{_short(seconds)}s"
+        return f"{_short(seconds, digits)}s"
     if size >= 1e-3:
-        return f"{_short(seconds * 1e3)}ms"
-    return f"{_short(seconds * 1e6)}us"
+        return f"{_short(seconds * 1e3, digits)}ms"
+    return f"{_short(seconds * 1e6, digits)}us"
 
 
 def format_duration(seconds: float) -> str:
@@ -77,12 +88,12 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _percent(value: float) -> str:
-    """Three digits, or as many as tell it from 100: '99.97', not '100'."""
+def _percent(value: float, digits: int) -> str:
+    """So many digits, or as many as tell it from 100: '99.97', not '100'."""
     missing = abs(100 - value)
     if value < 100 and 1e-6 < missing < 1:
         return f"{value:.{min(2 - math.floor(math.log10(missing)), 8)}f}".rstrip("0")
-    return _short(value)
+    return _short(value, digits)
 
 
 def _short(value: float, digits: int = 3) -> str:
@@ -91,12 +102,12 @@ def _short(value: float, digits: int = 3) -> str:
         return "0"
     if abs(value) >= 10**digits:
         return f"{value:.0f}" if abs(value) < 1e9 else f"{value:.{digits}g}"
-    return f"{value:.{digits}g}" if abs(value) >= 1e-4 else f"{value:.2g}"
+    return f"{value:.{digits}g}" if abs(value) >= 1e-4 else f"{value:.{digits - 1}g}"
 
 
-def _format_bytes(value: float, *, binary: bool) -> str:
+def _format_bytes(value: float, digits: int, *, binary: bool) -> str:
     base, names = (1024.0, ("B", "KiB", "MiB", "GiB")) if binary else (1e3, ("B", "KB", "MB", "GB"))
     size, index = value, 0
     while abs(size) >= base and index < len(names) - 1:
         size, index = size / base, index + 1
-    return f"{_short(size)}{names[index]}"
+    return f"{_short(size, digits)}{names[index]}"

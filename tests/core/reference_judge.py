@@ -12,7 +12,7 @@ from math import inf, isfinite, isnan, nan
 from statistics import median
 
 from sloguard.core.model import PhaseName, PhaseRule, Policy, Slo, Timeline, Tolerance, Verdict
-from sloguard.core.objective import Bound, Comparison, Objective
+from sloguard.core.objective import Between, Bound, Comparison, Objective
 from sloguard.core.series import LabelSet, Matrix, SloEvidence, Surroundings
 
 MS = 0.0005
@@ -65,9 +65,9 @@ def pair_point(at: float, total: float | None, part: float | None, known: bool, 
         if known:
             return Point(at, "gap", total=total)
         part = 0.0
-    if isnan(part) or (total == inf and (not bad or part == inf)):
-        return Point(at, "idle", total=total)
     share = part / total if bad else (total - part) / total
+    if isnan(share):
+        return Point(at, "idle", total=total)
     return Point(at, "value", min(max(share, 0.0), 1.0), total)
 
 
@@ -90,6 +90,12 @@ def rows(answer: Matrix | None, count: int) -> dict[LabelSet, list[float | None]
     return found
 
 
+def nameless(found: dict[LabelSet, list[float | None]]) -> dict[LabelSet, list[float | None]]:
+    """Reading: as in PromQL itself, the halves of a pair are not matched by their metrics' names."""
+    bare = {tuple(p for p in k if p[0] != "__name__"): row for k, row in found.items()}
+    return bare if len(bare) == len(found) else found
+
+
 def read_series(evidence: SloEvidence) -> dict[LabelSet, list[Point]]:
     times = [float(t) for t in evidence.grid.times]
     if not evidence.slo.is_pair:
@@ -98,8 +104,8 @@ def read_series(evidence: SloEvidence) -> dict[LabelSet, list[Point]]:
             k: [plain_point(t, v) for t, v in zip(times, r, strict=True)] for k, r in plain.items()
         }
     is_bad = evidence.slo.bad is not None
-    totals = rows(evidence.answers.get("total"), len(times))
-    parts = rows(evidence.answers.get("bad" if is_bad else "good"), len(times))
+    totals = nameless(rows(evidence.answers.get("total"), len(times)))
+    parts = nameless(rows(evidence.answers.get("bad" if is_bad else "good"), len(times)))
     nothing: list[float | None] = [None] * len(times)
     made = {}
     for labels in [*totals, *(k for k in parts if k not in totals)]:
@@ -191,6 +197,7 @@ class Series:
     budget_burned: float | None = None
     budget_is_lower_bound: bool = False
     never: bool = False
+    there_at_fault: bool = False
     capable: bool = False
     removed: bool = False
     ended: bool = False
@@ -264,19 +271,22 @@ def rule_points(case: Case, series: Series) -> None:
     looked = [p for p in before if not (p.raw == "gap" and p.away)][-2:]
     # Reading: an idle point that its policy made ok or a breach is one.
     lived = any(p.raw == "value" or (p.raw == "idle" and p.ruled) for p in before)
-    series.capable = lived and any(p.raw != "gap" for p in looked)
+    series.there_at_fault = any(p.raw != "gap" for p in looked)
+    series.capable = lived and series.there_at_fault
     series.removed = any(
         value in case.surroundings.removed.get(name, frozenset()) for name, value in series.labels
     )
 
 
-def set_life(case: Case, series: Series, some_left: bool) -> None:
-    """Which points belong to the series' life."""
+def set_life(case: Case, series: Series, last_of_all: int) -> None:
+    """Which points belong to the series' life. ``last_of_all``: the last point with any series."""
     fault, points = case.timeline.fault, series.points
     if series.never:
-        # Reading: a series without one usable sample (or an empty answer) is asked for throughout.
+        # An answer that is empty is asked for throughout; one row without a total has no life at all.
+        seen = False
         for point in points:
-            point.alive = True
+            seen = seen or not point.away
+            point.alive = last_of_all < 0 and seen
         return
     there = [i for i, p in enumerate(points) if p.raw != "gap"]
     first, last = there[0], there[-1]
@@ -288,29 +298,14 @@ def set_life(case: Case, series: Series, some_left: bool) -> None:
         end = len(points) - 1
     for index in range(first, end + 1):
         points[index].alive = True
-    series.ended = points[end].at < fault - MS
-    if series.ended:
-        for point in points:
-            point.alive = False
+    # Reading: one that was there up to the fault did not end before it.
+    series.ended = points[end].at < fault - MS and not series.there_at_fault
     if series.removed:
         for index, point in enumerate(points):
             if point.raw == "gap" and point.at >= fault - MS:
-                # Reading: while a removed object is away its series is outside its life. Where none is
-                # left at the end, the last gaps are the series' again, in `after`.
-                trailing = index > last and case.holds(PhaseName.AFTER, point.at)
-                point.alive = point.alive and trailing and not some_left
-
-
-def any_left(case: Case, everything: Sequence[Series]) -> bool:
-    """Whether a series of the SLO is left at the end of ``after``."""
-    for series in everything:
-        tail = [p for p in series.points if case.holds(PhaseName.AFTER, p.at)][-2:]
-        if not tail or tail[-1].raw != "gap" or tail[-1].away:
-            return True
-        # Reading: one gap alone is forgiven here as well.
-        if case.forgiving and len(tail) == 2 and tail[0].raw != "gap":
-            return True
-    return False
+                # Reading: while a removed object is away its series is outside its life, as long as the
+                # SLO has any series left: from then on its gaps are like those of all others.
+                point.alive = point.alive and index > last_of_all
 
 
 def set_kinds(case: Case, series: Series) -> None:
@@ -334,10 +329,16 @@ def phase_of(case: Case, at: float) -> PhaseName | None:
 def set_kind(case: Case, series: Series, point: Point) -> None:
     phase = phase_of(case, point.at)
     if point.raw == "value" or point.ruled == "value":
-        objective: Objective | None = case.slo.rule(phase or PhaseName.AFTER).objective
-        if phase is PhaseName.BEFORE and objective is not None:
-            objective = objective.without_baseline()
-        point.kind, point.margin = hold_against(objective, point.value, series.baseline)
+        objective = case.slo.rule(phase or PhaseName.AFTER).objective
+        if phase is PhaseName.BEFORE:
+            # Reading: where only the baseline is named, values are shown against it and not judged.
+            left = objective.without_baseline()
+            point.kind, point.margin = hold_against(left or objective, point.value, series.baseline)
+            if not left:
+                point.margin = nan if point.kind == "undecided" else point.margin
+                point.kind = "ok"
+        else:
+            point.kind, point.margin = hold_against(objective, point.value, series.baseline)
     elif point.ruled:
         point.kind = "ok" if point.ruled == "met" else "breach"
     elif point.raw == "idle":
@@ -357,21 +358,13 @@ def set_dark_runs(case: Case, series: Series) -> None:
     neither ends nor lengthens it.
     """
     run: list[Point] = []
-    # Where a removed series' last gaps are held against it, its absence began earlier.
-    lived = [p for p in series.points if p.alive or (series.removed and p.raw == "gap")]
-    for point in [*lived, Point(0, "end", kind="end")]:
-        absent = point.kind == "dark" or (
-            not point.alive
-            and point.raw == "gap"
-            and not point.away
-            and point.at >= case.timeline.fault - MS
-        )
-        if absent:
+    for point in [*series.points, Point(0, "end", kind="end")]:
+        if point.kind == "dark":
             run.append(point)
-        elif point.kind != "blind" and not (point.raw == "gap" and point.away):
+        elif point.kind != "blind":
             for member in run:
                 member.run = len(run)
-                if len(run) == 1 and case.forgiving and member.kind == "dark":
+                if len(run) == 1 and case.forgiving:
                     member.kind = "gap"
             run = []
 
@@ -424,7 +417,6 @@ def recovery(case: Case, points: Sequence[Point], kinds: Sequence[str]) -> Recov
     """r and its span, of the points of ``after``."""
     restored, rule = case.timeline.restored, case.slo.after
     counted = [i for i, p in enumerate(points) if p.at - restored >= case.lookback - MS]
-    judged = sum(kinds[i] in ("ok", "breach") for i in counted)
     if not any(kinds[i] == "breach" for i in counted):
         if not any(kinds[i] == "ok" for i in counted):
             # Reading: with nothing known there was no recovery to be timed.
@@ -435,7 +427,8 @@ def recovery(case: Case, points: Sequence[Point], kinds: Sequence[str]) -> Recov
         well = next(i for i in range(broken[-1] + 1, len(points)) if kinds[i] == "ok")
         return Recovery(False, 0.0, (0.0, points[well].at - restored))
     for i in counted:
-        # Reading: a tolerated share is one of all judged points of the phase that are not excused.
+        # Reading: a tolerated share is, from r on, one of the points from r on.
+        judged = kinds[i:].count("ok") + kinds[i:].count("breach")
         if kinds[i] == "ok" and not too_much(case.step, rule.tolerate, kinds[i:], judged):
             late = points[i].at - restored
             held = case.step * (len(points) - i)
@@ -492,13 +485,17 @@ def gone_dark(case: Case, rule: PhaseRule, points: Sequence[Point]) -> bool:
         if kind not in ("dark", "blind"):
             break
         inside += kind == "dark"
-    judged = kinds.count("ok") + kinds.count("breach") + kinds.count("dark")
+    # Reading: a value that no baseline could decide was there all the same.
+    judged = sum(kinds.count(kind) for kind in ("ok", "breach", "undecided", "dark"))
     return beyond(case.step, rule.tolerate, points[-1].run, inside, judged)
 
 
 def blind_too_long(case: Case, rule: PhaseRule, points: Sequence[Point]) -> bool:
     kinds = [p.kind for p in points]
     run = longest(kinds, "blind", ["ok", "breach", "undecided", "idle"])
+    if run == 1 and case.forgiving:
+        # Reading: one gap alone is forgiven whoever was away.
+        return False
     count = kinds.count("blind")
     judged = kinds.count("ok") + kinds.count("breach") + count
     return beyond(case.step, rule.tolerate, run, count, judged)
@@ -569,24 +566,25 @@ def judge_phase(case: Case, series: Series, phase: PhaseName) -> Phase:
         longest_breach_seconds=case.step * longest(kinds, "breach", ["ok"]),
     )
     set_worst(case, made, phase, points)
-    if phase is PhaseName.DURING:
-        broken = [p.at for p in points if p.kind == "breach"]
-        made.first_breach_seconds = broken[0] - left if broken else None
+    broken = [p.at for p in points if p.kind == "breach"]
+    made.first_breach_seconds = round(broken[0] - left, 3) if broken else None
     if phase is PhaseName.AFTER:
         set_recovery(case, made, points)
     return made
 
 
 def set_worst(case: Case, made: Phase, phase: PhaseName, points: Sequence[Point]) -> None:
-    best = nan
+    best: tuple[bool, float] | None = None
     for point in points:
         excused = phase is PhaseName.AFTER and (
             point.at - case.timeline.restored < case.lookback - MS
         )
-        if excused or isnan(point.margin):
+        if excused or point.kind == "undecided" or isnan(point.margin):
             continue
-        if isnan(best) or point.margin < best:
-            best, made.worst, made.worst_at = point.margin, point.value, point.at
+        # Reading: at the bound itself, a value that breaches it is worse than one that does not.
+        rank = (point.kind != "breach", point.margin)
+        if best is None or rank < best:
+            best, made.worst, made.worst_at = rank, point.value, point.at
 
 
 def set_recovery(case: Case, made: Phase, points: Sequence[Point]) -> None:
@@ -594,10 +592,11 @@ def set_recovery(case: Case, made: Phase, points: Sequence[Point]) -> None:
     kinds = [p.kind for p in points]
     early = recovery(case, points, swapped(kinds, "dark", "ok"))
     late = recovery(case, points, swapped(kinds, "dark", "breach"))
-    made.recovered_seconds = late.seconds
+    made.recovered_seconds = None if late.seconds is None else round(late.seconds, 3)
     if late.between is not None:
         low = early.between[0] if early.between else late.between[0]
-        made.recovered_between_seconds = (min(low, late.between[0]), late.between[1])
+        low = min(low, late.between[0])
+        made.recovered_between_seconds = (round(low, 3), round(late.between[1], 3))
 
 
 # --- budget ---------------------------------------------------------------------------------------
@@ -610,21 +609,34 @@ def set_budget(case: Case, series: Series) -> None:
     allowed = slo.period * (1 - slo.target)
     lived = [p for p in series.points if p.alive]
     later = [p for p in lived if p.at >= case.timeline.fault - MS and phase_of(case, p.at)]
-    burned: float
+    spent: list[float]
     if slo.is_pair:
-        before = [p.total for p in lived if case.holds(PhaseName.BEFORE, p.at)]
-        before = [t for t in before if not isnan(t)]
+        before = [p.total for p in series.points if case.holds(PhaseName.BEFORE, p.at)]
+        before = [t for t in before if isfinite(t)]
         allowed *= median(before) if before else 0.0
-        burned = sum(p.value * p.total * step for p in later if p.raw == "value")
-    elif slo.objective.unit == "%":
-        # Reading: under a lower bound it is what is missing to all that burns.
-        floor = any(isinstance(m, Comparison) and m.op[0] == ">" for m in slo.objective.members)
-        burned = sum((1 - p.value if floor else p.value) * step for p in later if p.raw == "value")
+        spent = [p.value * p.total for p in later if p.raw == "value"]
+    elif any(b.unit == "%" for m in slo.objective.members for _, b in comparisons_of(m)):
+        # Reading: of a share of good events (a lower bound) it is what is missing to all that burns.
+        floor = all(
+            op[0] == ">" or bound.value >= 1
+            for m in slo.objective.members
+            for op, bound in comparisons_of(m)
+            if bound.unit == "%"
+        )
+        spent = [1 - p.value if floor else p.value for p in later if p.raw == "value"]
     else:
-        burned = step * sum(p.kind == "breach" for p in later)
-    if allowed > 0 and isfinite(allowed) and isfinite(burned):
-        series.budget_burned = burned / allowed
-        series.budget_is_lower_bound = any(p.raw == "gap" for p in later)
+        spent = [float(p.kind == "breach") for p in later]
+    if allowed > 0 and later:
+        # Reading: what is infinite cannot be added up; then it is a lower bound too.
+        series.budget_burned = sum(max(x, 0.0) for x in spent if isfinite(x)) * step / allowed
+        endless = not all(isfinite(x) for x in spent)
+        series.budget_is_lower_bound = endless or any(p.raw == "gap" for p in later)
+
+
+def comparisons_of(member: Comparison | Between) -> list[tuple[str, Bound]]:
+    if isinstance(member, Comparison):
+        return [(member.op, member.bound)]
+    return [(">=", member.low), ("<=", member.high)]
 
 
 # --- up -------------------------------------------------------------------------------------------
@@ -641,23 +653,27 @@ def reference_judge(
     found: Mapping[LabelSet, list[Point]] = read_series(evidence)
     if evidence.error:
         return INCONCLUSIVE, []
-    if not found:
+    if all(p.raw == "gap" for points in found.values() for p in points):
+        # No sample in the whole window; halves of a pair without the other are none.
         times = [float(t) for t in evidence.grid.times]
         found = {(): [Point(t, "gap") for t in times]}
     everything = [Series(labels, points) for labels, points in found.items()]
     for series in everything:
         rule_points(case, series)
-    some_left = any_left(case, everything)
+    last_of_all = max(
+        (i for s in everything for i, p in enumerate(s.points) if p.raw != "gap"), default=-1
+    )
     for series in everything:
-        set_life(case, series, some_left)
+        set_life(case, series, last_of_all)
         set_kinds(case, series)
         for phase in PhaseName:
             series.phases[phase] = judge_phase(case, series, phase)
         series.verdict = worst_of([p.verdict for p in series.phases.values()])
+        if series.verdict is NOT_JUDGED and not series.ended:
+            series.verdict = INCONCLUSIVE
         set_budget(case, series)
     leave_out(everything)
-    counting = [s.verdict for s in everything if not s.left_out]
-    verdict = worst_of(counting)
+    verdict = worst_of([s.verdict for s in everything])
     if evidence.lookback is None or verdict is NOT_JUDGED:
         verdict = INCONCLUSIVE
     return verdict, everything
@@ -675,4 +691,7 @@ def leave_out(everything: Sequence[Series]) -> None:
     others = [s for s in everything if s not in quiet and not s.never]
     if any(s.verdict is not NOT_JUDGED for s in others):
         for series in quiet:
-            series.left_out = True
+            # Reading: left out is not judged, in any phase.
+            series.left_out, series.verdict = True, NOT_JUDGED
+            for phase in series.phases.values():
+                phase.verdict = NOT_JUDGED
