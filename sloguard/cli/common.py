@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -124,7 +125,8 @@ def load_experiment(
     def probing(*given: Any, environment: Mapping[str, str]) -> Any:
         # Functions look for it there, and programs inherit it.
         os.environ.update(environment)
-        return run_probe(*given)
+        with redirect_stdout(sys.stderr):
+            return run_probe(*given)
 
     try:
         loaded = read(

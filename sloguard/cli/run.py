@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,9 +119,11 @@ def _run(
     if dry_run:
         with _signals(control):
             return _dry(experiment, made, chosen, control)
-    recover_dead_runs(store, settings)
-    with _signals(control), _beating(store, chosen.run):
-        ended = _drive(experiment, made, chosen, control, store, flags)
+    # What functions and controls print is no result.
+    with _signals(control), redirect_stdout(sys.stderr):
+        recover_dead_runs(store, settings)
+        with _beating(store, chosen.run):
+            ended = _drive(experiment, made, chosen, control, store, flags)
     if ended is None:
         return FAILED
     _write_charts(store, settings, ended)

@@ -9,7 +9,6 @@ Toolkit's ``InterruptExecution``, known by its name, which ends the run.
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
 import logging
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,9 @@ from sloguard.core.model import Activity
 from sloguard.engine.hooks import HookThread
 from sloguard.engine.live import Live
 from sloguard.engine.loop import Work
-from sloguard.engine.session import Session, Stopped
+from sloguard.engine.session import NotStarted, Session, Stopped
+from sloguard.providers.python import import_module
+from sloguard.providers.result import Refused
 from sloguard.spec.substitution import substitute
 
 log = logging.getLogger(__name__)
@@ -192,18 +193,25 @@ class Controls:
             self._guarded(control, "cleanup_control", lambda function: function())
 
     def _look_for(self, control: Declared) -> None:
-        """One that is not there is told once, and not called."""
-        provider = control.get("provider") or {}
+        """One that is not there is told once, and not called. Raises NotStarted for one that does not fit."""
+        provider, name = control.get("provider") or {}, str(control.get("name"))
+        if provider.get("type") != "python":
+            return
         try:
-            if provider.get("type") == "python":
-                importlib.import_module(str(provider["module"]))
-        except BaseException as error:  # a module's own code may do anything, SystemExit included
-            name = str(control.get("name"))
+            module = import_module(provider.get("module"))
+        except Refused as error:
             self._missing.add(name)
             log.debug("control %s cannot be imported", name, exc_info=True)
-            self._session.say(
-                "warning", f"control {name} is not called: {type(error).__name__}: {error}"
-            )
+            self._session.say("warning", f"control {name} is not called: {error}")
+            return
+        fits = getattr(module, "validate_control", None)
+        if fits is None:
+            return
+        try:
+            fits(copy.deepcopy(dict(control)))
+        except BaseException as error:
+            text = self._session.masker.text(f"control {name}: {str(error) or type(error).__name__}")
+            raise NotStarted(text) from error
 
     def _guarded(self, control: Declared, name: str, call: Any) -> None:
         """Call a hook if the control has it; note what it raises."""
@@ -211,7 +219,7 @@ class Controls:
         if provider.get("type") != "python" or control.get("name") in self._missing:
             return
         try:
-            function = getattr(importlib.import_module(str(provider["module"])), name, None)
+            function = getattr(import_module(provider.get("module")), name, None)
             if function is not None:
                 call(function)
         except BaseException as error:  # a control's code may do anything, SystemExit included

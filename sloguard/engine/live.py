@@ -69,13 +69,15 @@ class Live:
         self._bind()
         for section, (found, declared) in self._sections.items():
             size = len(found) if isinstance(found, list) else None
-            if size is not None and size != len(declared) and self._fresh(section, size):
+            if size is not None and size != len(declared) and self._fresh(section, "told"):
                 yield f"a control changed the list of '{section}': what the file declares is carried out"
         for _, declared in self._sections.values():
             for activity in declared:
                 entry = self._entries.get(activity.key)
-                if entry is not None and self._fresh(activity.key, plain(entry)):
-                    yield f"a control changed '{activity.name}' ({_keys(activity.declared, entry)})"
+                if entry is None or not self._fresh(activity.key, plain(entry)):
+                    continue
+                if keys := _keys(activity.declared, entry):
+                    yield f"a control changed '{activity.name}' ({keys})"
 
     def _fresh(self, key: str, value: object) -> bool:
         known = self._told.get(key)
@@ -95,5 +97,4 @@ class Live:
 
 def _keys(declared: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
     names = dict.fromkeys([*declared, *entry])
-    changed = [str(name) for name in names if declared.get(name) != entry.get(name)]
-    return ", ".join(changed) or "back to what the file declares"
+    return ", ".join(str(name) for name in names if declared.get(name) != entry.get(name))

@@ -338,6 +338,25 @@ def test_the_environment_of_a_variable_file_reaches_functions_and_probes(tmp_pat
     assert ran.code == 0, ran.err
 
 
+def test_what_functions_and_controls_print_is_no_result(tmp_path: Path) -> None:
+    (tmp_path / "chatty.py").write_text(
+        "def say(word='said'):\n    print(word)\n    return word\n"
+        "def before_activity_control(context):\n    print('hooked')\n"
+    )
+    said = {"type": "python", "module": "chatty", "func": "say"}
+    file = written(
+        tmp_path,
+        configuration={
+            "found": {"type": "probe", "provider": {**said, "arguments": {"word": "found"}}}
+        },
+        controls=[{"name": "chatty", "provider": {"type": "python", "module": "chatty"}}],
+        **{"steady-state-hypothesis": probe("said", **said)},
+    )
+    ran = sloguard("run", file, "--format", "json", home=tmp_path)
+    assert ran.json["outcome"] == "met"
+    assert {"said", "hooked", "found"} <= set(ran.err.split())
+
+
 CONTROL = """
 import os, signal
 def before_method_control(context, **kwargs):

@@ -384,5 +384,34 @@ def test_a_control_that_is_not_there_is_told_once():
     missing = {"name": "gone", "provider": {"type": "python", "module": "tests.support.no_such"}}
     _, events = run(busy(missing))
     assert notes(events) == [
-        "control gone is not called: ModuleNotFoundError: No module named 'tests.support.no_such'"
+        "control gone is not called: no module named 'tests.support.no_such'; "
+        "is it installed here, or in the working directory?"
     ]
+
+
+def test_a_control_that_finds_itself_misdeclared_starts_nothing(calls):
+    def refuses(declared):
+        raise ValueError(f"'{declared['name']}' wants a colour")
+
+    recording_control.validate_control = refuses
+    try:
+        world, events = run(busy(control()))
+    finally:
+        del recording_control.validate_control
+    assert ended(events).outcome is Outcome.NOT_STARTED
+    assert ended(events).reason == "control watch: 'watch' wants a colour"
+    assert world.log == []
+
+
+def test_a_change_that_is_taken_back_is_told_once(calls):
+    marked = {}
+
+    def mark():
+        marked.update(live=document()["method"][0])
+        marked["live"]["dry"] = "pause"
+
+    recording_control.before["before_method"] = mark
+    recording_control.before["after_method"] = lambda: marked["live"].pop("dry")
+    _, events = run(busy(control()))
+    assert "dry" not in marked["live"]
+    assert notes(events) == ["a control changed 'break_things method[0]' (dry)"]
