@@ -155,6 +155,11 @@ def _judge_twice(judge: Judge, points: PhasePoints, rule: PhaseRule, known: Know
     result.recovered_from = np.fmin(as_ok.recovered_from, as_breach.recovered_from)
     doubt = differ | unseen
     result.verdict[doubt], result.why[doubt] = INCONCLUSIVE, Why.DARK
+    # Where it is inconclusive even at its best, and never a deviation, that is not for its darkness;
+    # except that without it, it might have held for longer.
+    other = (as_ok.verdict == INCONCLUSIVE) & (as_breach.verdict != DEVIATED)
+    other &= as_ok.why != Why.NOT_HELD
+    result.why[other] = as_ok.why[other]
     result.verdict[blurred], result.why[blurred] = INCONCLUSIVE, Why.BLURRED
     return result
 

@@ -50,6 +50,11 @@ _BETWEEN = re.compile(r"^\s*between\s+(.+?)\s+and\s+(.+?)\s*$")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)")
 
 
+#: The longest duration that anybody can mean, seconds: 100 years. What is longer no calendar can hold.
+LONGEST = 100 * 365.25 * 86400.0
+_IN_REACH = "a duration of 0 or more seconds, at most 100 years"
+
+
 class ObjectiveError(ValueError):
     """An objective, bound or duration that cannot be read; the text says what was expected."""
 
@@ -300,17 +305,23 @@ def parse_duration(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ObjectiveError(f"expected a duration such as '30s' or '1m30s', found {_shown(value)}")
     if isinstance(value, int | float):
-        if not np.isfinite(value) or value < 0:
-            raise ObjectiveError(f"expected a duration of 0 or more seconds, found {value}")
+        if not 0 <= value <= LONGEST:
+            raise ObjectiveError(f"expected {_IN_REACH}, found {_shown(value)}")
         return float(value)
     stripped = value.strip()
     if re.fullmatch(r"\d+(\.\d+)?", stripped):
-        return float(stripped)
+        return _within_reach(float(stripped), stripped)
     parts = _DURATION.findall(stripped)
     if not parts or "".join(n + u for n, u in parts) != stripped:
         raise ObjectiveError(f"'{stripped}' is not a duration; expected e.g. 500ms, 30s, 1m30s, 2h")
     units = {**TIME_UNITS, "w": 7 * 86400.0}
-    return float(sum(float(n) * units[u] for n, u in parts))
+    return _within_reach(float(sum(float(n) * units[u] for n, u in parts)), stripped)
+
+
+def _within_reach(seconds: float, text: str) -> float:
+    if not seconds <= LONGEST:
+        raise ObjectiveError(f"expected {_IN_REACH}, found '{text[:40]}'")
+    return seconds
 
 
 def parse_share(value: Any) -> float | None:

@@ -72,12 +72,31 @@ def _gone_dark(f: Facts, row: int, phase: PhaseName) -> str:
 
 def _dark(f: Facts, row: int, phase: PhaseName) -> str:
     columns = f.column(phase)
-    text = f"{f.no_data(row, phase, at_end=False)}; the series was there before ({phase}); {f.tolerated(phase)}"
+    missing = f.no_data(row, phase, at_end=False)
+    text = f"{missing}; the series was there before ({phase}); {f.tolerated(phase)}"
     if not columns.judged[row]:
-        return f"{text}, but not one of {columns.points[row]} points has data"
-    if columns.breaches[row] and phase is not PhaseName.AFTER:
+        return f"{text}, but not one of {_points(columns.points[row])} could be judged"
+    if phase is PhaseName.AFTER:
+        return f"{text}; {_seen_again(f, row)}"
+    if columns.breaches[row]:
         return f"{text}, and {f.span(int(columns.breaches[row]))} in breach beside it"
     return text
+
+
+def _seen_again(f: Facts, row: int) -> str:
+    """What is certain of a recovery that was partly in the dark."""
+    columns = f.column(PhaseName.AFTER)
+    if np.isnan(columns.recovered[row]):
+        return f"not seen to recover, {_allowed(f)}"
+    text = f"seen again {format_duration(float(columns.recovered[row]))} after the fault was undone, {_allowed(f)}"
+    held = float(columns.held[row])
+    if held < _hold(f):
+        text += f", but held for {format_duration(held)}, {format_duration(_hold(f))} asked"
+    return text
+
+
+def _points(count: int) -> str:
+    return f"{count} point" if count == 1 else f"{count} points"
 
 
 def _blind(f: Facts, row: int, phase: PhaseName) -> str:
@@ -105,7 +124,7 @@ def _no_baseline(f: Facts, row: int, phase: PhaseName) -> str:
     span = f.shared.spans[PhaseName.BEFORE]
     points, numbers = span.stop - span.start, int(f.columns.series.numbers[row])
     share = f.evidence.slo.min_coverage
-    text = f"no baseline: {numbers} of {points} points of before have a value"
+    text = f"no baseline: {numbers} of {_points(points)} of before have a value"
     if numbers >= 3 and numbers >= share * points - 1e-9:
         return f"{text}, and their median is not a finite number ({phase})"
     return f"{text}, at least 3 and {format_value(share, '%')} needed ({phase})"
@@ -116,7 +135,7 @@ def _coverage(f: Facts, row: int, phase: PhaseName) -> str:
     seen, asked = int(columns.seen[row]), int(columns.asked[row])
     needed = format_value(f.evidence.slo.min_coverage, "%")
     return (
-        f"{seen} of {asked} points have data, {format_value(seen / max(asked, 1), '%')}, "
+        f"{seen} of {_points(asked)} have data, {format_value(seen / max(asked, 1), '%')}, "
         f"{needed} needed ({phase})"
     )
 
@@ -129,7 +148,7 @@ def _no_point(f: Facts, row: int, phase: PhaseName) -> str:
     young = points - gaps - idle
     if young > 0:
         parts.append(f"{young} younger than the lookback, {format_duration(f.lookback)}")
-    return f"nothing to judge in {points} points: {', '.join(parts)} ({phase})"
+    return f"nothing to judge in {_points(points)}: {', '.join(parts)} ({phase})"
 
 
 def _blurred(f: Facts, row: int, phase: PhaseName) -> str:
@@ -154,10 +173,6 @@ def _recovery(f: Facts, row: int) -> str:
         "" if low == high else f" (between {format_duration(low)} and {format_duration(high)})"
     )
     seconds = format_duration(float(columns.recovered[row]))
-    if columns.dark[row] and not columns.breaches[row]:
-        # Nothing was seen to be wrong; it was just not there.
-        missing = f.no_data(row, PhaseName.AFTER, at_end=False)
-        return f"{missing}; seen again {seconds} after the fault was undone"
     return f"recovered {seconds} after the fault was undone{between}"
 
 
@@ -188,11 +203,17 @@ def _recovered(f: Facts, row: int, phase: PhaseName) -> str:
     if columns.recovered[row] == 0 and columns.breaches[row]:
         # It was well at once; what breached later was tolerated.
         return _breached(f, row, phase)
+    if columns.dark[row] and not columns.breaches[row]:
+        # Nothing was seen to be wrong; it was just not there.
+        return _dark(f, row, phase)
     return f"{_recovery(f, row)}, {_allowed(f)} ({phase})"
 
 
 def _not_held(f: Facts, row: int, phase: PhaseName) -> str:
-    held = format_duration(float(f.column(phase).held[row]))
+    columns = f.column(phase)
+    if columns.dark[row] and not columns.breaches[row]:
+        return _dark(f, row, phase)
+    held = format_duration(float(columns.held[row]))
     return f"{_recovery(f, row)}, but held for {held}, {format_duration(_hold(f))} asked ({phase})"
 
 
