@@ -212,6 +212,8 @@ def show_verdict(document: Mapping[str, Any], format_: str, output: Path | None)
 
 def rendered(document: Mapping[str, Any], format_: str) -> str:
     """A verdict as text in one of FORMATS."""
+    from sloguard.core.visible import visible_data
+
     if format_ == "json":
         import json
 
@@ -220,6 +222,7 @@ def rendered(document: Mapping[str, Any], format_: str) -> str:
         from sloguard.render.junit import junit
 
         return junit(document)
+    document = visible_data(document)
     if format_ == "markdown":
         from sloguard.render.markdown import markdown
 

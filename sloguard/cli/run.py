@@ -192,20 +192,21 @@ def _dry(experiment: Experiment, made: Ports, chosen: Options, control: Control)
     """Print the plan; 0 if a run could start now, else the exit code of not-started."""
     from sloguard.core.events import Note, Preflight
     from sloguard.core.model import EXIT_CODES, Outcome
+    from sloguard.core.visible import visible
     from sloguard.engine.dry import dry_run
 
     marks = {True: "✓", False: "✗", None: "!"}
     events = dry_run(experiment, made, chosen, control)
-    click.echo(f"{experiment.title}: dry run, nothing is touched")
+    click.echo(f"{visible(experiment.title)}: dry run, nothing is touched")
     while True:
         try:
             event = next(events)
         except StopIteration as stop:
             return 0 if stop.value else EXIT_CODES[Outcome.NOT_STARTED]
         if isinstance(event, Preflight):
-            click.echo(f"{marks[event.ok]} {event.name}: {event.message}")
+            click.echo(visible(f"{marks[event.ok]} {event.name}: {event.message}"))
         elif isinstance(event, Note):
-            click.echo(f"{'✗' if event.level == 'error' else ' '} {event.message}")
+            click.echo(visible(f"{'✗' if event.level == 'error' else ' '} {event.message}"))
 
 
 def recover_dead_runs(store: Store, settings: Settings) -> None:

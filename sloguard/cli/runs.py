@@ -121,6 +121,7 @@ def _print_list(found: Iterable[RunSummary]) -> None:
     from rich.text import Text
 
     from sloguard.core.text import iso_time
+    from sloguard.core.visible import visible
     from sloguard.render.console import OUTCOME_STYLES
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -134,7 +135,7 @@ def _print_list(found: Iterable[RunSummary]) -> None:
             Text(iso_time(run.started_at).partition(".")[0].rstrip("Z") + "Z"),
             Text(run.state, style=OUTCOME_STYLES.get(run.state, "dim")),
             Text("" if run.score is None else f"{run.score:g}"),
-            Text(run.title),
+            Text(visible(run.title)),
         )
     console().print(table)
 

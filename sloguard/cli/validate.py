@@ -145,12 +145,12 @@ def _place(one: Inspected, role: str, loaded: Loaded) -> str:
 
 
 def _print(report: dict[str, Any]) -> None:
-    for text in report["errors"]:
-        click.echo(text)
-    for text in report["warnings"]:
-        click.echo(text)
+    from sloguard.core.visible import visible
+
+    for text in (*report["errors"], *report["warnings"]):
+        click.echo(visible(text))
     for query in report["queries"]:
-        click.echo(_query_line(report["file"], query))
+        click.echo(visible(_query_line(report["file"], query)))
     errors, warnings = len(report["errors"]), len(report["warnings"])
     if errors or warnings:
         click.echo(f"{report['file']}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")

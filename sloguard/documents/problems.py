@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sloguard.core.visible import visible
+
 #: A text with more problems than this is not read to its end by anybody.
 MOST_SHOWN = 100
 
@@ -36,7 +38,7 @@ class Problem:
         what = "; ".join(
             p for p in (self.message, self.expected and f"expected {self.expected}", self.hint) if p
         )
-        return f"{where}: {what}" if where else what
+        return visible(f"{where}: {what}" if where else what)
 
 
 class DocumentError(Exception):

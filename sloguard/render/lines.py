@@ -5,6 +5,7 @@ from __future__ import annotations
 from sloguard.core import events as ev
 from sloguard.core.model import ActivityStatus, PhaseName
 from sloguard.core.text import format_duration, format_time, format_value
+from sloguard.core.visible import visible
 
 _PHASES = {
     PhaseName.BEFORE: "before: is the steady state there at all?",
@@ -16,7 +17,7 @@ _PHASES = {
 def line(event: ev.Event) -> str | None:
     """One line for people, or None for what is not worth one."""
     text = _text(event)
-    return None if text is None else f"{format_time(event.at)} {text}"
+    return None if text is None else f"{format_time(event.at)} {visible(text)}"
 
 
 def _text(event: ev.Event) -> str | None:

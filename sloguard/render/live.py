@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sloguard.core import events as ev
 from sloguard.core.model import PhaseName
 from sloguard.core.text import format_duration, format_value
+from sloguard.core.visible import visible
 from sloguard.render.console import STYLES
 from sloguard.render.lines import line
 from sloguard.render.sparkline import sparkline
@@ -65,7 +66,7 @@ class LiveProgress:
                 self._doing, self._until = event.reason, event.until
                 return
             case ev.ActivityStarted():
-                self._doing = f"{event.section}: {event.activity.name}"
+                self._doing = visible(f"{event.section}: {event.activity.name}")
             case ev.ActivityEnded():
                 self._doing = ""
             case ev.Observed():

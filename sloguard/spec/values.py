@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,8 +65,8 @@ def number(
     def convert(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(_found(value))
-        if not math.isfinite(value):
-            raise ValueError(f"found {value}")
+        if abs(value) > sys.float_info.max or math.isnan(value):
+            raise ValueError(_found(value))
         if (
             (least is not None and value < least)
             or (above is not None and value <= above)
@@ -111,7 +112,7 @@ def share(value: Any) -> float:
             raise ValueError(_found(value))
         if not 0 <= value <= 1:
             percent = f"did you mean '{value:g}%'?" if 1 < value <= 100 else ""
-            raise Misfit(f"found {value:g}", percent)
+            raise Misfit(_found(value), percent)
         found = float(value)
     return found
 
@@ -129,8 +130,9 @@ def tolerance(value: Any) -> Tolerance:
     part = parse_share(value)
     if part is not None:
         return Tolerance(share=part, text=str(value).strip())
-    shown = f"{value:g}s" if isinstance(value, int | float) else str(value).strip()
-    return Tolerance(seconds=parse_duration(value), text=shown)
+    seconds = parse_duration(value)
+    shown = f"{seconds:g}s" if isinstance(value, int | float) else str(value).strip()
+    return Tolerance(seconds=seconds, text=shown)
 
 
 def policy(value: Any) -> Policy:
