@@ -11,7 +11,7 @@ import numpy as np
 
 from sloguard.core.model import PhaseName, PhaseRule, Slo, Tolerance
 from sloguard.core.objective import Bools, Floats, Ints
-from sloguard.core.points import Frame, Points
+from sloguard.core.points import Frame, Points, Values, last_sample
 
 #: Steps and scrape intervals that differ by less than this are the same.
 _SLACK = 1e-6
@@ -91,6 +91,24 @@ def _gone_at_end_of(
     long_enough = exceeds(slo.rule(phase).tolerate, seeing * shared.grid.step, inside / among)
     gone[row[long_enough]] = True
     return gone & points.life.can_go_dark
+
+
+def abandoned_from(values: Values, shared: Frame, slo: Slo) -> int:
+    """The last point with any series of the SLO, if that none is left at the end is as good as gone dark.
+
+    Two or more points without one, for longer than ``tolerate``; else the end of the grid.
+    """
+    last, count = last_sample(values), shared.grid.count
+    missing = int((~shared.blind[last + 1 :]).sum())
+    if missing < 2 or shared.blind[-1]:
+        return count
+    after = shared.spans[PhaseName.AFTER]
+    phase = PhaseName.AFTER if after.stop > after.start else PhaseName.DURING
+    span = shared.spans[phase]
+    inside = int((~shared.blind[max(last + 1, span.start) : span.stop]).sum())
+    share = np.array([inside / max(span.stop - span.start, 1)])
+    seconds = np.array([missing * shared.grid.step])
+    return last if exceeds(slo.rule(phase).tolerate, seconds, share).all() else count
 
 
 def exceeds(tolerate: Tolerance | None, seconds: Floats, share: Floats) -> Bools:

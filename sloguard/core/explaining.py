@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from sloguard.core.columns import Columns, PhaseColumns
+from sloguard.core.columns import Columns
+from sloguard.core.counting import PhaseColumns
 from sloguard.core.model import PhaseName, PhaseRule
 from sloguard.core.objective import Bools, Ints, Objective, comparisons
 from sloguard.core.points import Frame, Values
@@ -20,7 +22,7 @@ from sloguard.core.text import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """A judged SLO. ``silent``: its ``values`` stand for an answer without a sample."""
 
@@ -32,12 +34,12 @@ class Facts:
     declared_after: float
     silent: bool = False
 
-    @property
+    @cached_property
     def unit(self) -> str:
         """How this SLO's values are written."""
         return self.evidence.slo.unit
 
-    @property
+    @cached_property
     def step(self) -> float:
         return self.shared.grid.step
 
@@ -63,25 +65,38 @@ class Facts:
         """When a point of a phase was."""
         return format_time(float(self.shared.times[self.shared.spans[phase].start + index]))
 
-    def asked(self, phase: PhaseName) -> Objective:
-        """What is asked in a phase: ``before`` there is no baseline yet."""
-        objective = self.rule(phase).objective
-        if phase is PhaseName.BEFORE:
-            return objective.without_baseline() or objective
-        return objective
+    @cached_property
+    def asked(self) -> dict[PhaseName, Objective]:
+        """What is asked in each phase: ``before`` there is no baseline yet."""
+        found = {phase: self.rule(phase).objective for phase in PhaseName}
+        before = found[PhaseName.BEFORE]
+        found[PhaseName.BEFORE] = before.without_baseline() or before
+        return found
+
+    @cached_property
+    def fixed_bounds(self) -> dict[PhaseName, list[float] | None]:
+        """The numbers that values are held against, where they are the same for every series."""
+        return {
+            phase: None if asked.names_baseline else [b.value for _, b in comparisons(asked)]
+            for phase, asked in self.asked.items()
+        }
 
     def objective(self, row: int, phase: PhaseName) -> str:
         """``<= baseline + 50% (baseline 0.2%)``."""
-        objective = self.asked(phase)
-        baseline = float(self.columns.series.baseline[row])
-        if objective.names_baseline and np.isfinite(baseline):
-            return f"{objective.text} (baseline {format_value(baseline, self.unit)})"
-        return objective.text
+        if self.fixed_bounds[phase] is None:
+            baseline = float(self.columns.series.baseline[row])
+            if np.isfinite(baseline):
+                shown = format_value(baseline, self.unit)
+                return f"{self.asked[phase].text} (baseline {shown})"
+        return self.asked[phase].text
 
     def bounds(self, row: int, phase: PhaseName) -> list[float]:
         """The numbers that the values of a phase were held against."""
+        fixed = self.fixed_bounds[phase]
+        if fixed is not None:
+            return fixed
         baseline = self.columns.series.baseline[[row]]
-        found = [float(b.resolve(baseline)[0]) for _, b in comparisons(self.asked(phase))]
+        found = [float(bound.resolve(baseline)[0]) for _, bound in comparisons(self.asked[phase])]
         return [bound for bound in found if np.isfinite(bound)]
 
     def worst(self, row: int, phase: PhaseName) -> str:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sloguard.core.assessing import INCONCLUSIVE, NOT_JUDGED, Why
 from sloguard.core.columns import Columns, judge_columns
+from sloguard.core.deciding import INCONCLUSIVE, NOT_JUDGED, Why
 from sloguard.core.explaining import Facts
 from sloguard.core.model import PhaseName, Timeline, Verdict
 from sloguard.core.points import Frame, Values, frame, slo_values

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from sloguard.core.assessing import Why
+from sloguard.core.deciding import Why
 from sloguard.core.explaining import Facts
 from sloguard.core.model import PhaseName, Verdict
 from sloguard.core.results import IDLE_NOTE
@@ -18,8 +18,10 @@ def phase_reason(facts: Facts, row: int, phase: PhaseName) -> str:
     return _TEXTS[Why(int(facts.column(phase).why[row]))](facts, row, phase)
 
 
-def series_reason(facts: Facts, row: int, verdict: int) -> str:
-    """The reason of the first phase that is as bad as the series."""
+def series_reason(
+    facts: Facts, row: int, verdict: int, known: Mapping[PhaseName, str] | None = None
+) -> str:
+    """The reason of the first phase that is as bad as the series. ``known``: the reasons of its phases."""
     name = facts.series_name(row)
     if facts.columns.series.left_out[row]:
         return f"{name}: {IDLE_NOTE}, left out"
@@ -29,7 +31,7 @@ def series_reason(facts: Facts, row: int, verdict: int) -> str:
     if verdict == Verdict.MET.rank:
         phases = [p for p in preferred if p in phases]
     if phases:
-        return f"{name}: {phase_reason(facts, row, phases[0])}"
+        return f"{name}: {known[phases[0]] if known else phase_reason(facts, row, phases[0])}"
     return f"{name}: {_nowhere(facts, row)}"
 
 
@@ -44,9 +46,9 @@ def _held(f: Facts, row: int, phase: PhaseName) -> str:
     columns = f.column(phase)
     if columns.breaches[row] and phase is not PhaseName.AFTER:
         return _breached(f, row, phase)
-    baseline = f.columns.series.baseline[row]
-    if f.rule(phase).objective.without_baseline() is None and phase is PhaseName.BEFORE:
-        return f"the baseline is {format_value(float(baseline), f.unit)} ({phase})"
+    if phase is PhaseName.BEFORE and f.fixed_bounds[phase] is None:
+        baseline = float(f.columns.series.baseline[row])
+        return f"the baseline is {format_value(baseline, f.unit)} ({phase})"
     if columns.worst[row] < 0:
         judged, points = int(columns.judged[row]), int(columns.points[row])
         return f"no value in {judged} of {points} points, which no_data or idle rule met ({phase})"

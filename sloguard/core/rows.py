@@ -7,9 +7,9 @@ from typing import overload
 
 import numpy as np
 
-from sloguard.core.assessing import INCONCLUSIVE, NOT_JUDGED
 from sloguard.core.budget import budget_burned
 from sloguard.core.columns import Columns
+from sloguard.core.deciding import INCONCLUSIVE, NOT_JUDGED
 from sloguard.core.explaining import Facts
 from sloguard.core.model import PhaseName, Verdict
 from sloguard.core.objective import Ints
@@ -67,7 +67,9 @@ class JudgedSeries(Sequence[SeriesResult]):
         return SeriesResult(
             labels=made.values.labels[row],
             verdict=verdict,
-            reason=self.reason(row),
+            reason=series_reason(
+                made, row, int(self.verdicts[row]), {p: r.reason for p, r in phases.items()}
+            ),
             phases=phases,
             baseline=None if np.isnan(baseline) else baseline,
             budget_burned=burned,

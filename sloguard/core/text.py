@@ -27,7 +27,10 @@ def format_value(value: float | None, unit: str = "", digits: int = 3) -> str:
 
 def format_unlike(value: float, others: Iterable[float], unit: str = "") -> str:
     """The value with as many digits as tell it from ``others``, from which it differs: '1.0001%'."""
-    near = [o for o in others if abs(value - o) > EQUAL_WITHIN * abs(o)]
+    # Only what is nearly the same can look the same.
+    near = [o for o in others if EQUAL_WITHIN * abs(o) < abs(value - o) < 0.02 * abs(o)]
+    if not near:
+        return format_value(value, unit)
     for digits in (3, 4, 5, 6, 8, 10):
         text = format_value(value, unit, digits)
         if all(text != format_value(other, unit, digits) for other in near):

@@ -308,6 +308,27 @@ def set_life(case: Case, series: Series, last_of_all: int) -> None:
                 point.alive = point.alive and index > last_of_all
 
 
+def abandoned(case: Case, last: int) -> bool:
+    """Whether it is as good as gone dark that no series of the SLO is left at the end.
+
+    Reading: where `after` has no points, the end is that of `during`.
+    """
+    times = [float(t) for t in case.evidence.grid.times]
+    phases = [
+        p for p in (PhaseName.AFTER, PhaseName.DURING) if any(case.holds(p, t) for t in times)
+    ]
+    phase = phases[0] if phases else PhaseName.DURING
+    missing = [t for t in times[last + 1 :] if not case.away(t)]
+    if len(missing) < 2 or case.away(times[-1]):
+        return False
+    inside = sum(case.holds(phase, t) for t in missing)
+    points = sum(case.holds(phase, t) for t in times)
+    tolerate = case.slo.rule(phase).tolerate
+    if tolerate is not None and tolerate.seconds is None and not inside:
+        return False
+    return beyond(case.step, tolerate, len(missing), inside or 1, max(points, 1))
+
+
 def set_kinds(case: Case, series: Series) -> None:
     """What each point counts as, the baseline, and the runs of dark points."""
     before = [p for p in series.points if case.holds(PhaseName.BEFORE, p.at)]
@@ -663,6 +684,8 @@ def reference_judge(
     last_of_all = max(
         (i for s in everything for i, p in enumerate(s.points) if p.raw != "gap"), default=-1
     )
+    if last_of_all >= 0 and not abandoned(case, last_of_all):
+        last_of_all = len(evidence.grid.times)
     for series in everything:
         set_life(case, series, last_of_all)
         set_kinds(case, series)
