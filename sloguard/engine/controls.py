@@ -210,7 +210,9 @@ class Controls:
         try:
             fits(copy.deepcopy(dict(control)))
         except BaseException as error:
-            text = self._session.masker.text(f"control {name}: {str(error) or type(error).__name__}")
+            text = self._session.masker.text(
+                f"control {name}: {str(error) or type(error).__name__}"
+            )
             raise NotStarted(text) from error
 
     def _guarded(self, control: Declared, name: str, call: Any) -> None:
