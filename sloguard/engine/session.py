@@ -119,7 +119,9 @@ class Session:
         """The fault begins now, unless it has already."""
         if self.fault is None:
             self.fault = self.now()
-            self.start = min(self.start if self.start is not None else self.fault, self.fault)
+            asked_for = self.start is not None and self.experiment.phases.before > 0
+            # Without a ``before``, the time that the first action paused for is none either.
+            self.start = min(self.start or self.fault, self.fault) if asked_for else self.fault
             if self.watcher is not None:
                 self.watcher.phase = PhaseName.DURING
             until = self.fault + self.experiment.phases.during

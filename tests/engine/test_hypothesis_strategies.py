@@ -54,6 +54,21 @@ def test_when_the_probes_are_asked_and_which_phases_there_are(strategy, phases, 
     assert last.outcome is Outcome.MET, last.reason
 
 
+def test_a_before_that_was_not_asked_for_has_no_length_however_long_the_first_action_paused():
+    world = World()
+    world.functions["fault"] = lambda stop: None
+    paused = action("method[0]", "fault", pause_before=8)
+    made = experiment(
+        slos=(slo(during="< 60%"),),
+        method=(paused,),
+        runtime={"hypothesis": {"strategy": "during-method-only"}},
+    )
+    last = ended(world.run(made))
+    assert last.timeline.start == last.timeline.fault
+    assert last.document["slos"][0]["series"][0]["phases"]["before"]["verdict"] == "not-judged"
+    assert last.outcome is Outcome.MET, last.reason
+
+
 def test_skip_proves_nothing():
     world, last, asked = run("skip")
     assert asked == []
