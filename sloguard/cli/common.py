@@ -144,7 +144,9 @@ def load_experiment(
     except SpecError as error:
         click.echo(str(error), err=True)
         count = len(error.problems)
-        fail(f"{file} has {count} problem{'s' if count != 1 else ''}; nothing was touched")
+        files = ", ".join(sorted({p.file for p in error.problems if p.file})) or str(file)
+        has = "has" if ", " not in files else "have"
+        fail(f"{files} {has} {count} problem{'s' if count != 1 else ''}; nothing was touched")
 
 
 def plain_logs() -> None:
@@ -157,11 +159,9 @@ def plain_logs() -> None:
             error = record.exc_info[1] if record.exc_info else None
             return text if error is None else f"{text}: {type(error).__name__}: {error}"
 
-    # Used where a driver has set up nothing of its own.
-    shown = logging.StreamHandler()
-    shown.setLevel(logging.WARNING)
-    shown.setFormatter(OneLine())
-    logging.lastResort = shown
+    # Python's handler of last resort: used where a driver has set up none of its own.
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(OneLine())
     if os.environ.get("SLOGUARD_DEBUG"):
         ours = logging.getLogger("sloguard")
         ours.setLevel(logging.DEBUG)

@@ -109,7 +109,8 @@ class Builder:
         for holder in holders:
             for control in _members(holder):
                 name = control.get("name")
-                if name is not None and control.get("provider") is not None:
+                named = name is not None and isinstance(name.value, str | int | float)
+                if name is not None and named and control.get("provider") is not None:
                     found.setdefault(str(name.value), control.plain())
         return found
 
