@@ -5,6 +5,7 @@ A part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; what is
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 import sys
@@ -34,7 +35,16 @@ def help_texts() -> str:
 
 
 def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    # A command keeps the help option that it was first asked for; on a copy it is always ours.
+    command = copy.copy(command)
+    command._help_option = None  # noqa: SLF001 - click has no other way to forget it
+    context = click.Context(
+        command,
+        info_name=name,
+        max_content_width=100,
+        terminal_width=100,
+        help_option_names=["-h", "--help"],
+    )
     text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     return f"### {name}\n\n```text\n{text}\n```\n"
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sloguard.core.model import EXIT_CODES, ActivityRecord, FaultRecord, PhaseName, Timeline
+from sloguard.core.model import (
+    EXIT_CODES,
+    ActivityRecord,
+    FaultRecord,
+    Json,
+    PhaseName,
+    Timeline,
+    Verdict,
+)
 from sloguard.core.outcome import ProbeResult, RunFacts, conclude
 from sloguard.core.results import PhaseResult, SeriesResult, SloResult
 from sloguard.core.text import iso_time
@@ -17,6 +25,9 @@ Document = dict[str, Any]
 def document(facts: RunFacts) -> Document:
     """The whole document of a run or of a judged window."""
     conclusion = conclude(facts)
+    # Each row of an answer is made when it is read: once is enough.
+    slos = [slo_json(slo) for slo in facts.slos]
+    phases = [series["phases"] for slo in slos for series in slo["series"]]
     return {
         "outcome": str(conclusion.outcome),
         "exit_code": EXIT_CODES[conclusion.outcome],
@@ -25,12 +36,12 @@ def document(facts: RunFacts) -> Document:
         "experiment": facts.experiment,
         "run": facts.run,
         "timeline": timeline_json(facts.timeline),
-        "time_to_impact_seconds": time_to_impact(facts),
+        "time_to_impact_seconds": _time_to_impact(phases),
         "time_to_alert_seconds": _time_to_alert(facts),
-        "time_to_recover_seconds": time_to_recover(facts),
-        "slos": [slo_json(slo) for slo in facts.slos],
+        "time_to_recover_seconds": _time_to_recover(phases),
+        "slos": slos,
         "probes": [probe_json(probe) for probe in facts.probes],
-        "alerts": [dict(alert) for alert in facts.alerts],
+        "alerts": [safe(alert) for alert in facts.alerts],
         "faults": [fault_json(fault) for fault in facts.faults],
         "activities": [activity_json(record) for record in facts.activities],
         "notes": list(facts.notes),
@@ -45,29 +56,23 @@ def timeline_json(timeline: Timeline | None) -> Document | None:
     return {mark: iso_time(getattr(timeline, mark)) for mark in marks}
 
 
-def time_to_impact(facts: RunFacts) -> float | None:
-    """The first breach of any SLO under the fault, in seconds from the fault."""
-    return min(
-        (
-            first
-            for slo in facts.slos
-            for series in slo.series
-            if (first := series.phases[PhaseName.DURING].first_breach_seconds) is not None
-        ),
-        default=None,
-    )
+def _time_to_impact(phases: Sequence[Document]) -> Json:
+    """The first breach of any series under the fault, in seconds from the fault."""
+    spans = [p[PhaseName.DURING]["first_breach_seconds"] for p in phases]
+    return min((span for span in spans if span is not None), default=None)
 
 
-def time_to_recover(facts: RunFacts) -> float | None:
-    """The longest recovery among all series, from ``restored``; None if none was judged or one never did."""
-    spans: list[float] = []
-    for slo in facts.slos:
-        for series in slo.series:
-            after = series.phases[PhaseName.AFTER]
-            if after.recovered_seconds is not None:
-                spans.append(after.recovered_seconds)
-            elif after.breach_seconds:
-                return None
+def _time_to_recover(phases: Sequence[Document]) -> Json:
+    """The longest recovery of any series, in seconds from ``restored``.
+
+    None if none was judged, or if one did not recover, whether it was in breach or gone dark.
+    """
+    spans = []
+    for after in (p[PhaseName.AFTER] for p in phases):
+        if after["recovered_seconds"] is not None:
+            spans.append(after["recovered_seconds"])
+        elif after["breach_seconds"] or after["verdict"] == Verdict.DEVIATED:
+            return None
     return max(spans, default=None)
 
 

@@ -17,6 +17,7 @@ from sloguard.core.model import (
     worst,
 )
 from sloguard.core.results import SloResult
+from sloguard.core.windows import phase_span
 
 _OF_VERDICT = {
     Verdict.MET: Outcome.MET,
@@ -96,13 +97,28 @@ def failed_actions(facts: RunFacts) -> list[ActivityRecord]:
 def _verdict(facts: RunFacts) -> tuple[Verdict, str]:
     judged = list(_judged(facts))
     verdict = worst(v for v, _ in judged)
-    if verdict is Verdict.NOT_JUDGED:
+    if verdict is Verdict.NOT_JUDGED or (verdict is Verdict.MET and not _asked(facts)):
         return Verdict.INCONCLUSIVE, "nothing was judged: the experiment has no SLO and no probe"
     reasons = [reason for v, reason in judged if v is verdict]
     if verdict is Verdict.MET:
-        return verdict, f"all {len(judged)} held before, during and after"
+        count = len(judged)
+        return verdict, f"{'all ' if count > 1 else ''}{count} held {_phases(facts)}".rstrip()
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     return verdict, reasons[0] + more
+
+
+def _asked(facts: RunFacts) -> bool:
+    """Whether there was anything to hold: alerts alone prove no steady state."""
+    return bool(facts.slos or facts.probes)
+
+
+def _phases(facts: RunFacts) -> str:
+    """The phases in which something was asked, as people list them."""
+    spans = {} if facts.timeline is None else {p: phase_span(facts.timeline, p) for p in PhaseName}
+    asked = {phase for phase, (left, right) in spans.items() if facts.slos and right > left}
+    asked |= {probe.phase for probe in facts.probes}
+    names = [str(phase) for phase in PhaseName if phase in asked]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _judged(facts: RunFacts) -> Iterator[tuple[Verdict, str]]:
