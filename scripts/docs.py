@@ -37,7 +37,7 @@ def help_texts() -> str:
 def _help(command: click.Command, name: str) -> str:
     # A command keeps the help option that it was first asked for; on a copy it is always ours.
     command = copy.copy(command)
-    command._help_option = None  # noqa: SLF001 - click has no other way to forget it
+    command._help_option = None
     context = click.Context(
         command,
         info_name=name,
