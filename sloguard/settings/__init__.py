@@ -8,6 +8,7 @@ from sloguard.settings.groups import (
     KubernetesSettings,
     PrometheusSettings,
     RunSettings,
+    ServeSettings,
     Settings,
     StoreSettings,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "KubernetesSettings",
     "PrometheusSettings",
     "RunSettings",
+    "ServeSettings",
     "Setting",
     "Settings",
     "SettingsError",

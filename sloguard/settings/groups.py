@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["text", "flag", "whole", "number", "duration", "path", "choice", "mapping"]
+Kind = Literal["text", "flag", "whole", "number", "duration", "path", "choice", "mapping", "list"]
 
 
 def _set(
@@ -181,6 +181,74 @@ class ChartSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """The service: what it offers, to whom, and how much of it."""
+
+    bind: str = _set("127.0.0.1:8088", "HOST:PORT on which it listens; [::1]:8088 for IPv6.")
+    base_url: str = _set(
+        "",
+        "Address under which people reach it, such as https://sloguard.example.com.",
+        shown="that of the request",
+    )
+    workers: int = _set(2, "Processes (or threads) that answer requests.", "whole", least=1)
+    experiments: tuple[str, ...] = _set(
+        (), "Directories of experiments that it offers; looked at again when they change.", "list"
+    )
+    allow: Mapping[str, str] = _set(
+        {},
+        "Directories whose experiments may use process and python providers of their own: "
+        "DIRECTORY=process, DIRECTORY=python or DIRECTORY=process+python. Elsewhere they are refused.",
+        "mapping",
+    )
+    slos: Path | None = _set(
+        None,
+        "Directory of named sets of SLOs, NAME.yaml each, by which windows are judged.",
+        "path",
+    )
+    allow_urls: tuple[str, ...] = _set(
+        (),
+        "Addresses that http providers and load may call, with * for any text: "
+        "http://*.shop.svc:8080/*. Others are refused, and metadata addresses always are.",
+        "list",
+    )
+    concurrency: int = _set(2, "Runs under way at once; the others wait.", "whole", least=1)
+    max_queue: int = _set(100, "Runs that may wait; more are refused.", "whole", least=1)
+    window_max: float = _set(
+        4 * 3600.0,
+        "Longest time that a window stays open before it is closed and judged anyway.",
+        "duration",
+        above=0,
+    )
+    auth: str = _set(
+        "auto",
+        "Whether a token or a login is asked for; auto: everywhere but on a loopback address.",
+        "choice",
+        choices=("auto", "on", "off"),
+    )
+    session_hours: float = _set(12.0, "How long a login lasts.", "number", above=0)
+    trusted_proxies: tuple[str, ...] = _set(
+        (), "Addresses or networks of proxies whose forwarding headers count.", "list"
+    )
+    proxy_user_header: str = _set(
+        "", "Header in which a trusted proxy names the user, such as X-Forwarded-User."
+    )
+    body_limit: int = _set(
+        1 << 20, "Largest body of a request, in bytes.", "whole", least=1, most=64 << 20
+    )
+    rate_limit: float = _set(
+        50.0, "Requests a second that one client may send for long; 0: any.", "number", least=0
+    )
+    retention_days: float = _set(
+        0.0, "Runs that are older are deleted; 0: none is for its age.", "number", least=0
+    )
+    retention_runs: int = _set(
+        0, "Only so many of the newest runs are kept; 0: all.", "whole", least=0
+    )
+    log_format: str = _set("text", "How logs are written.", "choice", choices=("text", "json"))
+    access_log: bool = _set(True, "Whether every request is logged.", "flag")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All groups. ``origins``: where each setting that is no default came from, by its name."""
 
@@ -189,6 +257,7 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     runs: RunSettings = field(default_factory=RunSettings)
     charts: ChartSettings = field(default_factory=ChartSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -198,4 +267,5 @@ GROUPS: Mapping[str, type[Any]] = {
     "store": StoreSettings,
     "runs": RunSettings,
     "charts": ChartSettings,
+    "serve": ServeSettings,
 }

@@ -56,6 +56,7 @@ class Setting:
             "path": "a file's path",
             "choice": "one of " + ", ".join(self.choices),
             "mapping": "names with texts (NAME=TEXT, NAME=TEXT in the environment)",
+            "list": "a list of texts (TEXT, TEXT in the environment)",
         }[self.kind]
         return f"{what}, {words}" if words else what
 
@@ -80,7 +81,7 @@ def _setting(group: str, field: Field[Any]) -> Setting:
 
 
 def _default_text(field: Field[Any], kind: Kind) -> str:
-    if field.default is MISSING or field.default in ("", None):
+    if field.default is MISSING or field.default in ("", None, ()):
         return ""
     if kind == "flag":
         return "true" if field.default else "false"

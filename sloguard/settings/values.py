@@ -96,7 +96,9 @@ def _path(setting: Setting, value: Any) -> Path:
 
 
 def _choice(setting: Setting, value: Any) -> str:
-    word = str(value).strip().lower()
+    # YAML makes booleans of these two words.
+    word = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    word = word.strip().lower()
     if word not in setting.choices:
         raise _found(setting, value)
     return word
@@ -117,6 +119,14 @@ def _mapping(setting: Setting, value: Any) -> dict[str, str]:
     return {name.strip(): text.strip() for name, _, text in pairs}
 
 
+def _list(setting: Setting, value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise _found(setting, value)
+    texts = [_text(setting, part) for part in parts]
+    return tuple(text for text in texts if text)
+
+
 _CONVERTERS: Mapping[str, Callable[[Setting, Any], Any]] = {
     "text": _text,
     "flag": _flag,
@@ -126,4 +136,5 @@ _CONVERTERS: Mapping[str, Callable[[Setting, Any], Any]] = {
     "path": _path,
     "choice": _choice,
     "mapping": _mapping,
+    "list": _list,
 }

@@ -70,7 +70,9 @@ VALUES = {
     "duration": ("1m30s", 90.0),
     "path": ("/etc/x", Path("/etc/x")),
     "mapping": ("A=b, C=d=e", {"A": "b", "C": "d=e"}),
+    "list": ("a, b", ("a", "b")),
 }
+IN_A_FILE = {"mapping": "{A: b, C: d=e}", "list": "[a, b]"}
 PLAIN = [s for s in describe() if s.name not in ("prometheus.password_file", "store.url_file")]
 
 
@@ -85,7 +87,7 @@ def test_every_setting_can_be_set_in_every_way(tmp_path: Path, setting: Any) -> 
         load_settings(environ=HOME, flags={setting.name: written}, directory=tmp_path),
         loaded(
             tmp_path,
-            f"{name}: {{{key}: {written if setting.kind != 'mapping' else '{A: b, C: d=e}'}}}\n",
+            f"{name}: {{{key}: {IN_A_FILE.get(setting.kind, written)}}}\n",
         ),
     ]
     assert [getattr(getattr(way, name), key) for way in ways] == [value] * 3
