@@ -6,6 +6,7 @@ back exactly what was there.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ from sloguard.ports.resources import PODS
 
 #: Objects of one page of a list.
 _PAGE = 500
+#: Of a container's log: lines asked for, and characters kept.
+_LINES, _LOGGED = 100_000, 4 << 20
 
 
 class KubernetesCluster:
@@ -309,6 +312,25 @@ class KubernetesCluster:
         """Over a web socket."""
         path = _path(PODS, namespace, name, "exec")
         return run(self._http, path, command, container=container, deadline=deadline)
+
+    def logs(
+        self,
+        name: str,
+        namespace: str,
+        *,
+        container: str,
+        previous: bool = False,
+        since: float | None = None,
+    ) -> str:
+        """GET of the subresource log; cut at the front, as the end is what is asked for."""
+        query = {"container": container, "timestamps": "true", "tailLines": str(_LINES)}
+        if previous:
+            query["previous"] = "true"
+        if since is not None:
+            query["sinceSeconds"] = str(max(math.ceil(since), 1))
+        path = _path(PODS, namespace, name, "log")
+        text = self._http.text("GET", path, query)
+        return text if len(text) <= _LOGGED else text[-_LOGGED:]
 
     def _object(
         self,

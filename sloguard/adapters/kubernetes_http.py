@@ -78,13 +78,41 @@ class Http:
 
         An error has ``maybe_done`` set where an earlier try may have been carried out.
         """
+        data = self._answered(
+            method, path, query, body, content_type=content_type, again=again, timeout=timeout
+        )
+        try:
+            return json.loads(data) if data else {}
+        except ValueError as error:
+            raise ClusterError(
+                f"{self.where} answers {method} {path} with something that is not JSON: is it an API server?"
+            ) from error
+
+    def text(self, method: str, path: str, query: Mapping[str, str] | None = None) -> str:
+        """An answer that is plain text, such as a log; for what does no harm twice. Raises ClusterError."""
+        data = self._answered(method, path, query, None, again=True, accept="*/*")
+        return data.decode("utf-8", "replace")
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        *,
+        content_type: str = JSON,
+        again: bool,
+        timeout: float | None = None,
+        accept: str = JSON,
+    ) -> bytes:
+        """The body of the answer, after as many tries as there is time for."""
         seconds = self._settings.timeout if timeout is None else timeout
         ends, pause, tries = time.monotonic() + seconds, _FIRST_PAUSE, 0
         maybe_done = renewed = False
         while True:
             tries += 1
             try:
-                return self._once(method, path, query, body, content_type, ends)
+                return self._once(method, path, query, body, content_type, ends, accept)
             except ClusterUnauthorized:
                 # Tokens are rotated: once more with what the file or plugin gives now.
                 if renewed or not self._renew():
@@ -138,9 +166,16 @@ class Http:
         )
 
     def _once(
-        self, method: str, path: str, query: Any, body: Any, content_type: str, ends: float
-    ) -> Any:
-        answer = self._send(method, path, query, body, content_type, ends)
+        self,
+        method: str,
+        path: str,
+        query: Any,
+        body: Any,
+        content_type: str,
+        ends: float,
+        accept: str,
+    ) -> bytes:
+        answer = self._send(method, path, query, body, content_type, ends, accept=accept)
         try:
             data = b"".join(answer.stream(_PIECE, decode_content=True))
         except (HTTPError, OSError) as error:
@@ -150,12 +185,7 @@ class Http:
         self._see_clock(answer)
         if not 200 <= answer.status < 300:
             raise self._refused(method, path, answer, data, content_type, body)
-        try:
-            return json.loads(data) if data else {}
-        except ValueError as error:
-            raise ClusterError(
-                f"{self.where} answers {method} {path} with something that is not JSON: is it an API server?"
-            ) from error
+        return data
 
     def _send(
         self,
@@ -166,6 +196,7 @@ class Http:
         content_type: str,
         ends: float,
         read: float | None = None,
+        accept: str = JSON,
     ) -> BaseHTTPResponse:
         left = max(ends - time.monotonic(), 0.001)
         connect = min(left, self._settings.connect_timeout)
@@ -175,7 +206,7 @@ class Http:
         url = str(self.connection.configuration.host).rstrip("/") + path
         if query:
             url += "?" + urlencode(query)
-        headers = {"Accept": JSON, **self.authorization()}
+        headers = {"Accept": accept, **self.authorization()}
         if body is not None:
             headers["Content-Type"] = content_type
         try:

@@ -298,6 +298,21 @@ class Cluster(Protocol):
         """Run a command in a container of a pod and wait for its end; raises ClusterDeadline."""
         ...
 
+    def logs(
+        self,
+        name: str,
+        namespace: str,
+        *,
+        container: str,
+        previous: bool = False,
+        since: float | None = None,
+    ) -> str:
+        """What a container of a pod has logged, its last 4 MiB at most, each line after its time.
+
+        ``previous``: the container that was there before its last restart. ``since``: seconds until now.
+        """
+        ...
+
 
 #: A cluster by the name of its context; None: the one of the settings.
 Clusters = Callable[[str | None], Cluster]

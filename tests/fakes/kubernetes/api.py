@@ -81,7 +81,7 @@ class Api:
             if request.path.startswith("/apis/authorization.k8s.io/v1/self"):
                 return 201, self._review(request)
             target = self.target(request.path)
-            self._demand(request, target)
+            self.demand(request, target)
             return self._answer(request, target)
 
     def target(self, path: str) -> Target:
@@ -102,7 +102,8 @@ class Api:
                 return Target(kind, version, namespace, name, sub)
         raise Nowhere
 
-    def _demand(self, request: Request, target: Target) -> None:
+    def demand(self, request: Request, target: Target) -> None:
+        """Raises Refused where this user may not."""
         verbs = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
         verb = verbs.get(request.method)
         if verb is None:

@@ -27,6 +27,7 @@ from tests.fakes.kubernetes.trouble import Trouble
 
 ADMIN_TOKEN = "the-token-of-the-administrator"
 Command = Callable[[str, str, str, list[str]], tuple[int, str, str]]
+Log = Callable[[str, str, str, bool], str]
 
 
 class KubernetesDouble:
@@ -52,6 +53,10 @@ class KubernetesDouble:
         self.requests: list[tuple[str, str]] = []
         #: (namespace, pod, container, command) -> exit code and output.
         self.command: Command = lambda _ns, _pod, _container, command: (0, " ".join(command), "")
+        #: (namespace, pod, container, previous) -> what it has logged.
+        self.log: Log = lambda _ns, pod, container, _previous: (
+            f"2026-01-01T00:00:00.000000000Z {container} of {pod} is up\n"
+        )
         self._automatic = automatic
         self._stopping = threading.Event()
         self._counting = threading.Lock()
@@ -172,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._watch(request)
         if request.path.endswith("/exec"):
             return self._exec(request)
+        if request.path.endswith("/log"):
+            return self._log(request)
         status, answer, headers = self._answer(request)
         double.trouble.after(number, request)
         if rule is not None and rule.what == "lost-after":
@@ -276,6 +283,26 @@ class _Handler(BaseHTTPRequestHandler):
         data = json.dumps({"type": kind, "object": obj}).encode() + b"\n"
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.flush()
+
+    def _log(self, request: Request) -> None:
+        """The log of a container, as plain text."""
+        double = self.server.double
+        target = double.api.target(request.path)
+        try:
+            with double.state.lock:
+                double.api.demand(request, target)
+        except Refused as refused:
+            return self._send(refused.code, refused.body)
+        found = double.state.get("Pod", target.name, target.namespace)
+        if found is None:
+            return self._send(404, _status(404, "NotFound", f'pods "{target.name}" not found'))
+        names = [c["name"] for c in found["spec"]["containers"]]
+        container = request.query.get("container", "")
+        if container not in names:
+            text = f"container {container} is not valid for pod {target.name}"
+            return self._send(400, _status(400, "BadRequest", text))
+        previous = request.query.get("previous") == "true"
+        return self._send(200, double.log(target.namespace, target.name, container, previous))
 
     def _exec(self, request: Request) -> None:
         """The web socket of a command: output on channels 1 and 2, its end on 3."""
