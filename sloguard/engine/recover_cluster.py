@@ -18,6 +18,9 @@ from sloguard.faults.targets import title
 from sloguard.faults.undo_records import entries
 from sloguard.ports import Cluster, Clusters, Object, OutsideError, Resource
 
+#: What is made again may bear records itself, from before it was deleted: so it is looked once more.
+_LOOKS = 3
+
 
 def recover_cluster(
     clusters: Clusters, context: str | None = None, *, alive: Collection[str] = ()
@@ -29,17 +32,41 @@ def recover_cluster(
     dead before its Lease has expired, and is waited for. Raises ClusterError where the cluster is unreachable.
     """
     cluster = clusters(context)
+    told: set[str] = set()
+    for _ in range(_LOOKS):
+        again = False
+        for record in _looked(clusters, cluster, alive, told):
+            again = again or record.status == "undone"
+            yield record
+        if not again:
+            return
+
+
+def _looked(
+    clusters: Clusters, cluster: Cluster, alive: Collection[str], told: set[str]
+) -> Iterator[FaultRecord]:
+    """Undo what is found in one look. ``told``: what was told of in earlier ones, and is now."""
     found, problems = marked_objects(cluster)
     for problem in problems:
-        yield FaultRecord(id="", fault="", target=cluster.name, status="left", detail=problem)
+        if problem not in told:
+            yield FaultRecord(id="", fault="", target=cluster.name, status="left", detail=problem)
+    told.update(problems)
     under_way = _under_way(cluster, found, alive)
     for resource, obj in found:
+        if str(obj["metadata"].get("uid")) in told:
+            continue
         try:
             kept = entries(obj)
         except FaultError as error:
+            told.add(str(obj["metadata"].get("uid")))
             yield _told({}, resource, obj, cluster, "left", str(error))
             continue
         for entry in reversed(kept):
+            # An entry may stand on an object and on what points to it: once for each place.
+            place = f"{entry['id']} {resource.full_name}"
+            if place in told:
+                continue
+            told.add(place)
             run = str(entry.get("run") or "")
             if run in under_way:
                 yield _told(entry, resource, obj, cluster, "injected", f"run {run} is under way")

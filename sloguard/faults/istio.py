@@ -24,6 +24,7 @@ from sloguard.faults.istio_routes import (
     edits_of,
     in_words,
     no_route,
+    removals_of,
     wanted_of,
 )
 from sloguard.faults.targets import (
@@ -36,7 +37,7 @@ from sloguard.faults.targets import (
     title,
     within,
 )
-from sloguard.faults.undo_records import entries, unmarked
+from sloguard.faults.undo_records import entries, marked, unmarked
 from sloguard.ports import Cluster, Object, Resource
 from sloguard.ports.resources import ISTIO, virtual_services
 
@@ -199,7 +200,6 @@ def add_abort_and_delay_fault(
 
 
 def _inject_removal(record: Record, context: Context) -> Json:
-    cluster, resource = marking.place_of(record, context)
     removed: list[str] = []
 
     def change(obj: Object) -> Object:
@@ -208,14 +208,19 @@ def _inject_removal(record: Record, context: Context) -> Json:
             meant = changes_of_kind(obj, record)
             obj, done = unmarked(obj, str(entry["id"]), which=meant)
             removed.extend([str(entry["fault"])] if done else [])
+        edits = removals_of(obj, record) if record["foreign"] else []
+        if edits:
+            removed.append("somebody else's")
+            obj = marked(obj, record["entry"], edits)
         return obj
 
-    changed = marking.edit(cluster, resource, record, change, context)
+    changed = marking.alter(record, context, change)
     return {"virtual_service": title(changed), "removed": list(removed)}
 
 
-def _undo_removal(_record: Record, _context: Context) -> str:
-    return ""  # what it takes away is sloguard's own, and was to be undone anyway
+def _undo_removal(record: Record, context: Context) -> str:
+    # What it takes away of sloguard's own was to be undone anyway; what was others' is put back.
+    return marking.undo(record, context)
 
 
 @fault("istio.remove_abort_fault", inject=_inject_removal, undo=_undo_removal)
@@ -225,23 +230,34 @@ def remove_abort_fault(
     ns: str | list[str] = "default",
     version: str | None = None,
     label_selector: str = "",
+    foreign: bool = False,
     cluster: str | None = None,
     *,
     context: Context,
 ) -> Plan:
-    """Take away the aborts that sloguard has put on VirtualServices; those of others are left.
+    """Take away the aborts that sloguard has put on VirtualServices; those of others only if asked for.
 
-    A run undoes its faults by itself, so this is for a method that ends one early.
+    A run undoes its faults by itself, so this is for a method that ends one early. What is sloguard's own
+    is not put back on undo: it was to be undone anyway.
 
     virtual_service_name: Name of the VirtualService; all in the namespace if not given.
     routes: Only from routes to these destinations; from all if not given.
     ns: Namespace, a list of them, or globs.
     version: Version of Istio's API; another one that the cluster serves will do.
     label_selector: Only VirtualServices with these labels.
+    foreign: Take away what others have put there, too; that is put back on undo.
     cluster: Context of the kubeconfig; the one of the settings if not given.
     """
     return _removal(
-        "abort", virtual_service_name, routes, ns, label_selector, version, cluster, context
+        "abort",
+        virtual_service_name,
+        routes,
+        ns,
+        label_selector,
+        version,
+        foreign,
+        cluster,
+        context,
     )
 
 
@@ -252,23 +268,34 @@ def remove_delay_fault(
     ns: str | list[str] = "default",
     version: str | None = None,
     label_selector: str = "",
+    foreign: bool = False,
     cluster: str | None = None,
     *,
     context: Context,
 ) -> Plan:
-    """Take away the delays that sloguard has put on VirtualServices; those of others are left.
+    """Take away the delays that sloguard has put on VirtualServices; those of others only if asked for.
 
-    A run undoes its faults by itself, so this is for a method that ends one early.
+    A run undoes its faults by itself, so this is for a method that ends one early. What is sloguard's own
+    is not put back on undo: it was to be undone anyway.
 
     virtual_service_name: Name of the VirtualService; all in the namespace if not given.
     routes: Only from routes to these destinations; from all if not given.
     ns: Namespace, a list of them, or globs.
     version: Version of Istio's API; another one that the cluster serves will do.
     label_selector: Only VirtualServices with these labels.
+    foreign: Take away what others have put there, too; that is put back on undo.
     cluster: Context of the kubeconfig; the one of the settings if not given.
     """
     return _removal(
-        "delay", virtual_service_name, routes, ns, label_selector, version, cluster, context
+        "delay",
+        virtual_service_name,
+        routes,
+        ns,
+        label_selector,
+        version,
+        foreign,
+        cluster,
+        context,
     )
 
 
@@ -279,6 +306,7 @@ def _removal(
     ns: Any,
     labels: str,
     version: str | None,
+    foreign: bool,
     context_name: str | None,
     context: Context,
 ) -> Plan:
@@ -287,24 +315,21 @@ def _removal(
     rules = Namespaces.of(ns, own=cluster.own_namespace)
     found = cluster.list(resource, rules.single, labels=labels)
     meant = [o for o in found if not within(rules)(o) and name in (None, o["metadata"]["name"])]
+    more = {"kind": kind, "destinations": destinations_of(routes), "foreign": bool(foreign)}
+    fault_name = f"istio.remove_{kind}_fault"
+    text = "kubectl edit {object}: put back what its annotation sloguard.io/undo tells"
     injections = tuple(
         Injection(
             target=title(obj),
-            record={
-                "cluster": cluster.name,
-                "resource": marking.plain(resource),
-                "namespace": obj["metadata"]["namespace"],
-                "name": obj["metadata"]["name"],
-                "kind": kind,
-                "destinations": destinations_of(routes),
-            },
+            # What will be there once sloguard's own is gone is seen only then.
+            record=marking.record_of(cluster, resource, obj, fault_name, context.run, (), **more),
             lock=lock_of(cluster, obj),
+            by_hand=marking.by_hand(cluster, resource, obj, text) if foreign else "",
         )
         for obj in meant
     )
-    return Plan(
-        injections, summary=f"take away sloguard's {kind}s from {len(meant)} VirtualServices"
-    )
+    whose = f"all {kind}s" if foreign else f"sloguard's {kind}s"
+    return Plan(injections, summary=f"take away {whose} from {len(meant)} VirtualServices")
 
 
 # Whom and what.

@@ -135,14 +135,29 @@ def destinations_of(routes: Any) -> list[dict[str, Any]]:
     return destinations
 
 
+def removals_of(obj: Object, record: Mapping[str, Any]) -> list[Edit]:
+    """What takes the faults of the ``kind`` of a record from routes to its ``destinations``, whoever's
+    they are. Istio refuses a ``fault`` with nothing in it, so that the last of them takes it along."""
+    kind, edits = str(record["kind"]), list[Edit]()
+    for index, route in enumerate((obj.get("spec") or {}).get("http") or []):
+        found = route.get("fault") or {}
+        if kind in found and _leads(route, record["destinations"]):
+            rest = () if set(found) == {kind} else (kind,)
+            edits.append(Put(("spec", "http", index, "fault", *rest), None))
+    return edits
+
+
+def _leads(route: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> bool:
+    targets = [target.get("destination") or {} for target in route.get("route") or []]
+    return not asked or any(_goes(target, one) for target in targets for one in asked)
+
+
 def changes_of_kind(obj: Object, record: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
     """Which changes are faults of the ``kind`` of a record, on routes to its ``destinations``."""
     http = (obj.get("spec") or {}).get("http") or []
 
     def goes(route: Mapping[str, Any]) -> bool:
-        targets = [target.get("destination") or {} for target in route.get("route") or []]
-        asked = record["destinations"]
-        return not asked or any(_goes(target, one) for target in targets for one in asked)
+        return _leads(route, record["destinations"])
 
     def meant(change: Mapping[str, Any]) -> bool:
         if "item" in change:

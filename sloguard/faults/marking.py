@@ -79,17 +79,22 @@ def inject(record: Record, context: Context, edits: Callable[[Object], Sequence[
 
     ``edits`` are worked out from the newest version, so that nobody's change is lost.
     """
+    return alter(record, context, lambda obj: marked(obj, record["entry"], edits(obj)))
+
+
+def alter(record: Record, context: Context, how: Callable[[Object], Object]) -> Object:
+    """As ``inject``, for what does more than leave an entry: ``how`` gives the object as it shall be."""
     cluster, resource = place_of(record, context)
 
-    def change(obj: Object) -> Object:
+    def changed_of(obj: Object) -> Object:
         if record.get("uid") not in (None, obj["metadata"].get("uid")):
             raise FaultError(
                 f"{title(obj)} is another one than was planned: it was made anew since"
             )
-        return marked(obj, record["entry"], edits(obj))
+        return how(obj)
 
     try:
-        changed = edit(cluster, resource, record, change, context)
+        changed = edit(cluster, resource, record, changed_of, context)
     except ClusterNotFound as error:
         raise FaultError(f"{record['name']} was deleted before it could be hit") from error
     # From now on the ledger alone would do, should somebody take the annotation away.

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sloguard.faults.base import Context, FaultError, Planner
-from sloguard.faults.targets import Chosen, Radius, choose, consenting, not_going
+from sloguard.faults.targets import Chosen, Radius, Spare, choose, consenting, not_going
 from sloguard.ports import Cluster, ClusterNotFound, Object
 from sloguard.ports.resources import NODES, PODS
 
 ZONE = "topology.kubernetes.io/zone"
 _CONTROL = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
+#: The arguments of which one at least has to be given.
+CHOOSING = (
+    "name",
+    "label_selector",
+    "zone",
+    "rand_zone",
+    "pod_namespace",
+    "pod_label_selector",
+    "count",
+    "percentage",
+    "all",
+)
+
 WHOM = """
 
 name: Name of the node.
 label_selector: Only nodes with these labels, as kubectl takes them.
 zone: Only nodes of this zone, by the label topology.kubernetes.io/zone.
+rand_zone: Only nodes of one zone, chosen at random of those in which a node could be hit.
 pod_namespace: Only nodes on which a pod of this namespace runs.
 pod_label_selector: Only nodes on which a pod with these labels runs.
 count: How many at most, chosen at random; all that match if neither count nor percentage is given.
@@ -46,27 +61,18 @@ class NodeWhom:
     pod_labels: str
     radius: Radius
     opt_in: bool
+    rand_zone: bool = False
 
     @classmethod
     def of(cls, arguments: dict[str, Any]) -> NodeWhom:
         """From a planner's arguments, by name. Raises FaultError."""
-        given = {
-            k: arguments[k]
-            for k in (
-                "name",
-                "label_selector",
-                "zone",
-                "pod_namespace",
-                "pod_label_selector",
-                "count",
-                "percentage",
-                "all",
-            )
-        }
+        given = {k: arguments[k] for k in CHOOSING}
         if not any(given.values()):
             raise FaultError(f"say which nodes: {', '.join(given)}")
         if given["count"] is not None and given["percentage"] is not None:
             raise FaultError("count and percentage contradict each other: give one of them")
+        if given["zone"] and given["rand_zone"]:
+            raise FaultError("zone and rand_zone contradict each other: give one of them")
         share = given["percentage"] is not None
         how_many = given["percentage"] if share else given["count"]
         labels = [given["label_selector"], f"{ZONE}={given['zone']}" if given["zone"] else ""]
@@ -85,7 +91,12 @@ class NodeWhom:
             pod_labels=str(given["pod_label_selector"] or ""),
             radius=radius,
             opt_in=bool(arguments["opt_in"]),
+            rand_zone=bool(given["rand_zone"]),
         )
+
+    def first(self) -> NodeWhom:
+        """Only the first by name of those that match."""
+        return replace(self, radius=replace(self.radius, qty=1, share=None, rand=False))
 
 
 def select(
@@ -100,13 +111,15 @@ def select(
     if hosts is not None:
         found = [node for node in found if node["metadata"]["name"] in hosts]
     mine = _my_node(cluster)
-    rules = [
+    rules: list[Spare] = [
         not_going,
         lambda node: "sloguard itself runs on it" if node["metadata"]["name"] == mine else "",
         lambda node: "" if whom.name else _control_plane(node),
         consenting(whom.opt_in),
         spare,
     ]
+    if whom.rand_zone:
+        rules.append(_in_one_zone(found, rules, whom.radius.seed, context))
     chosen = choose(found, whom.radius, fallback=context.random, spare=rules)
     if not chosen.victims:
         reasons = "; ".join(f"{name}: {why}" for name, why in chosen.spared[:5])
@@ -117,6 +130,31 @@ def select(
             f"no node{which} to hit ({reasons})" if reasons else f"no node{which} to hit"
         )
     return chosen
+
+
+def _in_one_zone(
+    found: Sequence[Object], rules: Sequence[Spare], seed: int | None, context: Context
+) -> Spare:
+    """Only nodes of one zone, of those in which there is one to hit."""
+    mine = tuple(rules)
+    candidates = [node for node in found if not any(rule(node) for rule in mine)]
+    zones = sorted({zone_of(node) for node in candidates} - {""})
+    if not zones:
+        raise FaultError(f"rand_zone: no node to hit has the label {ZONE}")
+    source = context.random if seed is None else random.Random(seed)  # noqa: S311 - a repeatable choice, not a secret
+    chosen = source.choice(zones)
+
+    def spare(node: Object) -> str:
+        zone = zone_of(node)
+        where = f"in zone {zone}" if zone else "in no zone"
+        return "" if zone == chosen else f"it is {where}, and zone {chosen} was chosen"
+
+    return spare
+
+
+def zone_of(node: Object) -> str:
+    """The zone of a node by its label; empty where it has none."""
+    return str((node["metadata"].get("labels") or {}).get(ZONE) or "")
 
 
 def lock_of(cluster: Cluster, node: Object) -> str:

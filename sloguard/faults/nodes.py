@@ -1,5 +1,5 @@
-"""Faults on nodes: cordon, drain and taint them. What was there before is put back on undo, also from the
-node alone; a cordon or taint of somebody else's is left."""
+"""Faults on nodes: cordon, drain, taint and delete them. What was there before is put back on undo, also
+from the cluster alone; a cordon or taint of somebody else's is left, unless it is asked for."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from sloguard.core.model import Json
-from sloguard.faults import draining, marking
+from sloguard.faults import deleting, draining, marking
 from sloguard.faults.arguments import duration as as_duration
+from sloguard.faults.arguments import whole
 from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
 from sloguard.faults.node_selection import NodeWhom, documented, lock_of, select
-from sloguard.faults.undo_records import Edit, Insert, Put, entries, unmarked
+from sloguard.faults.undo_records import Edit, Insert, Put, entries, marked, unmarked
 from sloguard.ports import Cluster, Object
-from sloguard.ports.resources import NODES
+from sloguard.ports.resources import NODES, PODS
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _CORDON: tuple[Edit, ...] = (Put(("spec", "unschedulable"), True),)
+_UNCORDON: tuple[Edit, ...] = (Put(("spec", "unschedulable"), None),)
 
 
 def _inject_cordon(record: Record, context: Context) -> Json:
@@ -35,6 +37,7 @@ def cordon_node(
     name: str | None = None,
     label_selector: str | None = None,
     zone: str | None = None,
+    rand_zone: bool = False,
     pod_namespace: str | None = None,
     pod_label_selector: str | None = None,
     count: int | None = None,
@@ -57,35 +60,33 @@ def cordon_node(
 
 
 def _inject_uncordon(record: Record, context: Context) -> Json:
-    cluster, resource = marking.place_of(record, context)
-    done = False
+    done: list[str] = []
 
     def change(node: Object) -> Object:
-        nonlocal done
-        done = False
+        done.clear()
         for entry in entries(node):
             node, removed = unmarked(node, str(entry["id"]), which=_is_cordon)
-            done = done or removed
+            done.extend(["sloguard's"] if removed else [])
+        if record["foreign"] and _cordoned(node):
+            done.append("somebody else's")
+            node = marked(node, record["entry"], _UNCORDON)
         return node
 
-    marking.edit(cluster, resource, record, change, context)
-    return {"node": record["name"], "uncordoned": done}
+    marking.alter(record, context, change)
+    return {"node": record["name"], "uncordoned": bool(done), "whose": done}
 
 
 def _is_cordon(change: Mapping[str, Any]) -> bool:
     return bool(change["path"] == ["spec", "unschedulable"])
 
 
-def _undo_uncordon(_record: Record, _context: Context) -> str:
-    return ""  # the cordon that it takes away is sloguard's own, and was to be undone anyway
-
-
-@fault("nodes.uncordon_node", inject=_inject_uncordon, undo=_undo_uncordon)
+@fault("nodes.uncordon_node", inject=_inject_uncordon, undo=marking.undo)
 @documented
 def uncordon_node(
     name: str | None = None,
     label_selector: str | None = None,
     zone: str | None = None,
+    rand_zone: bool = False,
     pod_namespace: str | None = None,
     pod_label_selector: str | None = None,
     count: int | None = None,
@@ -94,26 +95,29 @@ def uncordon_node(
     seed: int | None = None,
     leave_at_least: int = 0,
     opt_in: bool = False,
+    foreign: bool = False,
     cluster: str | None = None,
     *,
     context: Context,
 ) -> Plan:
-    """Let new pods on nodes again that sloguard has cordoned; cordons of others are left.
+    """Let new pods on nodes again that sloguard has cordoned; cordons of others are left, unless asked for.
 
-    A run undoes its faults by itself, so this is for a method that ends one early.
+    A run undoes its faults by itself, so this is for a method that ends one early. A cordon of sloguard's
+    own is not put back on undo: it was to be undone anyway.
+
+    foreign: Take away what others have cordoned, too; that is put back on undo.
     """
     found = context.cluster(cluster)
     chosen = select(found, NodeWhom.of(locals()), context)
     injections = tuple(
         Injection(
             target=str(node["metadata"]["name"]),
-            record={
-                "cluster": found.name,
-                "resource": marking.plain(NODES),
-                "namespace": None,
-                "name": node["metadata"]["name"],
-            },
+            # What will be there once sloguard's own is gone is seen only then.
+            record=marking.record_of(
+                found, NODES, node, "nodes.uncordon_node", context.run, (), foreign=bool(foreign)
+            ),
             lock=lock_of(found, node),
+            by_hand=f"kubectl cordon {node['metadata']['name']}" if foreign else "",
         )
         for node in chosen.victims
     )
@@ -138,6 +142,7 @@ def taint_nodes(
     name: str | None = None,
     label_selector: str | None = None,
     zone: str | None = None,
+    rand_zone: bool = False,
     pod_namespace: str | None = None,
     pod_label_selector: str | None = None,
     count: int | None = None,
@@ -194,6 +199,7 @@ def drain_nodes(
     pod_label_selector: str | None = None,
     pod_namespace: str | None = None,
     zone: str | None = None,
+    rand_zone: bool = False,
     percentage: float | str | None = None,
     all: bool = False,
     seed: int | None = None,
@@ -235,6 +241,75 @@ def drain_nodes(
         )
     return Plan(
         tuple(injections), chosen.spared, f"drain {len(injections)} of {chosen.matching} nodes"
+    )
+
+
+def _inject_deletion(record: Record, context: Context) -> Json:
+    grace = record["grace"]
+    return deleting.inject(record, context, None if grace is None else int(grace))
+
+
+@fault("nodes.delete_nodes", inject=_inject_deletion, undo=deleting.undo)
+@documented
+def delete_nodes(
+    label_selector: str | None = None,
+    all: bool = False,
+    rand: bool = False,
+    count: int | None = None,
+    grace_period_seconds: int | None = None,
+    pod_label_selector: str | None = None,
+    pod_namespace: str | None = None,
+    name: str | None = None,
+    zone: str | None = None,
+    rand_zone: bool = False,
+    percentage: float | str | None = None,
+    seed: int | None = None,
+    leave_at_least: int = 0,
+    opt_in: bool = False,
+    cluster: str | None = None,
+    *,
+    context: Context,
+) -> Plan:
+    """Delete the objects of nodes, undrained: what runs there is lost to the cluster; made again on undo.
+
+    One node, the first by name, where neither name, all, rand, count, percentage, zone nor rand_zone says
+    more; with a zone all of its nodes. The machines go on: a kubelet that still runs posts its status again
+    once the object is back, and where a cloud has ended the machine nothing here brings it back.
+    Until then a copy is kept in a ConfigMap of sloguard's own namespace.
+
+    rand: One node, chosen at random.
+    grace_period_seconds: Passed on with the deletion.
+    """
+    arguments = dict(locals())
+    grace = grace_period_seconds
+    if grace is not None:
+        grace = whole(grace, "grace_period_seconds", most=86400)
+    found = context.cluster(cluster)
+    said = all or count is not None or percentage is not None
+    if rand and not said:
+        arguments["count"] = 1
+    whom = NodeWhom.of(arguments)
+    if not (said or rand or name or zone or rand_zone):
+        whom = whom.first()
+    chosen = select(found, whom, context)
+    injections = tuple(_deletion(found, node, grace, context) for node in chosen.victims)
+    return Plan(injections, chosen.spared, f"delete {len(injections)} of {chosen.matching} nodes")
+
+
+def _deletion(cluster: Cluster, node: Object, grace: int | None, context: Context) -> Injection:
+    name = str(node["metadata"]["name"])
+    record = deleting.record_of(
+        cluster, NODES, node, "nodes.delete_nodes", context.run, grace=grace
+    )
+    pods = cluster.list(PODS, fields=f"spec.nodeName={name}")
+    names = frozenset(str(pod["metadata"]["name"]) for pod in pods)
+    kept = f"{record['namespace']}/{record['name']}"
+    return Injection(
+        target=name,
+        record=record,
+        lock=lock_of(cluster, node),
+        by_hand=f"kubectl create -f - with what is in ConfigMap {kept}",
+        removes={"node": frozenset({name}), **({"pod": names} if names else {})},
     )
 
 

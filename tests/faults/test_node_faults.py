@@ -11,18 +11,19 @@ from sloguard.engine.recover_cluster import recover_cluster
 from sloguard.faults.base import FaultError
 from sloguard.faults.undo_records import ANNOTATION
 from sloguard.ports import Whereabouts
-from sloguard.ports.resources import BUDGETS, NODES, PODS
+from sloguard.ports.resources import BUDGETS, CONFIG_MAPS, NODES, PODS
 from tests.support.cluster_faults import Broken, clusters, survives_kill_anywhere
 from tests.support.clusters import Ground, essence
 from tests.support.mortals import Mortals
 
 pytestmark = pytest.mark.cluster
 
-CORDON, UNCORDON, TAINT, DRAIN = (
+CORDON, UNCORDON, TAINT, DRAIN, DELETE = (
     "nodes.cordon_node",
     "nodes.uncordon_node",
     "nodes.taint_nodes",
     "nodes.drain_nodes",
+    "nodes.delete_nodes",
 )
 
 
@@ -259,11 +260,140 @@ def test_recovery_from_the_nodes_alone(ground, pool):
     assert seen(ground, pool) == before
 
 
-@pytest.mark.parametrize(("fault", "arguments"), [(CORDON, {}), (TAINT, {"key": "broken"})])
+def test_a_cordon_of_somebody_else_is_taken_away_only_if_asked_for_and_put_back(ground, pool):
+    theirs = nodes(ground, pool)[0]["metadata"]["name"]
+    ground.cluster.merge_patch(NODES, theirs, None, {"spec": {"unschedulable": True}})
+    whom = {"label_selector": f"pool={pool}"}
+    cordon = Broken(ground, CORDON, whom).inject()
+    before = seen(ground, pool)
+    broken = Broken(ground, UNCORDON, {**whom, "foreign": True}).inject()
+    assert cordoned(ground, pool) == set()
+    whose = {o["node"]: o["whose"] for o in broken.outputs}
+    assert whose.pop(theirs) == ["somebody else's"]
+    assert list(whose.values()) == [["sloguard's"]] * 2
+    broken.undo()
+    # What was sloguard's own was to be undone anyway.
+    assert cordoned(ground, pool) == {theirs}
+    cordon.undo()
+    assert cordoned(ground, pool) == {theirs}
+    assert set(seen(ground, pool)) == set(before)
+    assert not any(ANNOTATION in node["annotations"] for node in seen(ground, pool).values())
+
+
+def test_all_nodes_of_a_random_zone(ground, pool):
+    whom = {"label_selector": f"pool={pool}", "rand_zone": True}
+    chosen = {tuple(Broken(ground, CORDON, whom, seed).targets) for seed in range(20)}
+    assert sorted(map(len, chosen)) == [1, 2]
+    assert Broken(ground, CORDON, whom, 4).targets == Broken(ground, CORDON, whom, 4).targets
+    plan = Broken(ground, CORDON, {**whom, "seed": 1}).plan
+    assert Broken(ground, CORDON, {**whom, "seed": 1}, 9).plan.spared == plan.spared
+    zone = "zone-b" if len(plan.injections) == 2 else "zone-a"
+    assert all(f"it is in zone {zone}, and zone" in reason for _, reason in plan.spared)
+    # A zone of which nobody may be hit is not among them.
+    name = next(n for n in nodes(ground, pool) if n["metadata"]["labels"]["topology.kubernetes.io/zone"] == "zone-b")["metadata"]["name"]  # fmt: skip
+    out = {"metadata": {"annotations": {"sloguard.io/enabled": "false"}}}
+    ground.cluster.merge_patch(NODES, name, None, out)
+    assert {len(Broken(ground, CORDON, whom, seed).targets) for seed in range(20)} == {2}
+    with pytest.raises(FaultError, match="zone and rand_zone contradict each other"):
+        Broken(ground, CORDON, {**whom, "zone": "zone-a"})
+    for node in nodes(ground, pool):
+        label = {"metadata": {"labels": {"topology.kubernetes.io/zone": None}}}
+        ground.cluster.merge_patch(NODES, node["metadata"]["name"], None, label)
+    with pytest.raises(FaultError, match="rand_zone: no node to hit has the label topology"):
+        Broken(ground, CORDON, whom)
+
+
+def test_shares_and_floors_of_a_zone(ground, pool):
+    zone = {"label_selector": f"pool={pool}", "zone": "zone-a"}
+    assert len(Broken(ground, CORDON, zone).targets) == 2
+    assert len(Broken(ground, CORDON, {**zone, "percentage": 60}).targets) == 1
+    assert len(Broken(ground, TAINT, {**zone, "key": "k", "count": 1}).targets) == 1
+    assert len(Broken(ground, DRAIN, {**zone, "leave_at_least": 1}).targets) == 1
+    assert len(Broken(ground, DELETE, {**zone, "percentage": "50%"}).targets) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        ({}, 1),
+        ({"rand": True}, 1),
+        ({"count": 2}, 2),
+        ({"count": 9}, 3),
+        ({"all": True}, 3),
+        ({"zone": "zone-a"}, 2),
+        ({"zone": "zone-a", "rand": True}, 1),
+        ({"percentage": 67}, 2),
+        ({"all": True, "leave_at_least": 2}, 1),
+    ],
+)
+def test_how_many_nodes_are_deleted(ground, pool, arguments, count):
+    targets = Broken(ground, DELETE, {"label_selector": f"pool={pool}", **arguments}).targets
+    assert len(targets) == count
+    if not arguments:
+        assert targets == [min(n["metadata"]["name"] for n in nodes(ground, pool))]
+
+
+def kept(ground):
+    """Copies of nodes that wait to be made again."""
+    found = ground.cluster.list(
+        CONFIG_MAPS, ground.cluster.own_namespace, labels="sloguard.io/undo"
+    )
+    return {k["metadata"]["name"] for k in found if '"Node"' in k["data"]["of"]}
+
+
+def test_a_node_is_deleted_with_what_ran_there_and_made_again(ground, pool, shop):
+    host = ground.pods(shop)[0]["spec"]["nodeName"]
+    victims = {p["metadata"]["uid"] for p in hosted(ground, shop, host)}
+    names = {p["metadata"]["name"] for p in hosted(ground, shop, host)}
+    before, copies = seen(ground, pool), kept(ground)
+    broken = Broken(ground, DELETE, {"name": host, "grace_period_seconds": 0})
+    injection = broken.plan.injections[0]
+    assert injection.removes["node"] == {host}
+    assert injection.removes["pod"] >= names
+    assert injection.lock == f"node:{ground.cluster.name}/{host}"
+    broken.inject()
+    assert host not in seen(ground, pool)
+    assert len(kept(ground) - copies) == 1
+    ground.eventually(lambda: not victims & {p["metadata"]["uid"] for p in ground.pods(shop)})
+    assert broken.undo() == [f"made Node {host} again"]
+    ground.eventually(lambda: seen(ground, pool) == before)
+    assert kept(ground) == copies
+    assert broken.undo() == [""]
+
+
+def test_a_node_that_has_registered_again_by_itself_is_left(ground, pool):
+    broken = Broken(ground, DELETE, {"label_selector": f"pool={pool}"}).inject()
+    name = broken.targets[0]
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"pool": pool, "sloguard-test": "true"}}}  # fmt: skip
+    ground.cluster.create(NODES, body)
+    assert broken.undo() == [""]
+    labels = ground.cluster.get(NODES, name)["metadata"]["labels"]
+    assert "topology.kubernetes.io/zone" not in labels
+    ground.cluster.delete(NODES, name)
+
+
+def test_a_node_that_was_cordoned_and_then_deleted_is_recovered_in_one_go(ground, pool):
+    before = seen(ground, pool)
+    name = (
+        Broken(ground, CORDON, {"label_selector": f"pool={pool}", "count": 1}).inject().targets[0]
+    )
+    Broken(ground, DELETE, {"name": name}).inject()
+    told = list(recover_cluster(clusters(ground)))
+    assert {t.fault for t in told if t.status == "undone"} >= {CORDON, DELETE}
+    ground.eventually(lambda: seen(ground, pool) == before)
+
+
+@pytest.mark.parametrize(
+    ("fault", "arguments"),
+    [(CORDON, {}), (TAINT, {"key": "broken"}), (DELETE, {}), (UNCORDON, {"foreign": True})],
+)
 def test_killed_between_any_two_calls(ground, pool, tmp_path, mortals, fault, arguments):
     if ground.double is None:
         pytest.skip("trouble is the double's")
     whom = {"label_selector": f"pool={pool}", "zone": "zone-b"}
+    if fault == UNCORDON:
+        theirs = next(n for n, e in seen(ground, pool).items() if e["labels"]["topology.kubernetes.io/zone"] == "zone-b")  # fmt: skip
+        ground.cluster.merge_patch(NODES, theirs, None, {"spec": {"unschedulable": True}})
     survives_kill_anywhere(
         ground, tmp_path, mortals, fault, {**whom, **arguments}, lambda: seen(ground, pool)
     )

@@ -29,6 +29,8 @@ from sloguard.ports.resources import (
 from tests.fakes.kubernetes.server import KubernetesDouble
 
 LABEL = "sloguard-test"
+#: What the taints that the control plane itself puts on nodes begin with.
+CONDITIONS = "node.kubernetes.io/"
 #: How long a controller may take, seconds.
 PATIENCE = 20.0
 
@@ -213,10 +215,8 @@ def essence(obj: Object) -> Object:
     }
     spec = dict(obj.get("spec") or {})
     if obj["kind"] == "Node":
-        # The taint of a cordon comes and goes by itself, some time after it.
-        taints = [
-            t for t in spec.pop("taints", []) if t["key"] != "node.kubernetes.io/unschedulable"
-        ]
+        # The taints of a cordon and of conditions come and go by themselves, some time after these.
+        taints = [t for t in spec.pop("taints", []) if not t["key"].startswith(CONDITIONS)]
         spec.update({"taints": taints} if taints else {})
     labels = about.get("labels") or {}
     return {"labels": labels, "annotations": annotations, "spec": spec}
