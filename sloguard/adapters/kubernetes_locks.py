@@ -7,7 +7,6 @@ A Lease outlives a killed process by its duration at most.
 from __future__ import annotations
 
 import datetime
-import hashlib
 import logging
 import re
 import threading
@@ -15,7 +14,7 @@ import uuid
 from collections.abc import Iterable
 
 from sloguard.core.text import iso_time
-from sloguard.faults.live_runs import LABEL, is_held
+from sloguard.faults.live_runs import LABEL, is_held, lease_of
 from sloguard.ports import (
     Cluster,
     ClusterConflict,
@@ -168,11 +167,7 @@ class LeaseLocks:
             raise ValueError(key)
         kind, context, name = match.groups()
         cluster = self._clusters(context)
-        if kind == "namespace":
-            return cluster, name, "sloguard"
-        # Names of nodes may be longer than what fits behind a prefix.
-        short = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return cluster, cluster.own_namespace, f"sloguard-node-{short}"
+        return cluster, *lease_of(kind, name, cluster.own_namespace)
 
 
 class CombinedLocks:

@@ -77,8 +77,10 @@ def injecting(
         locks = sorted({i.lock for i in plan.injections if i.lock})
         session.ports.locks.acquire(locks, holder(session))
         for injection in plan.injections:
+            yield from session.pause(injection.delay)
             module = str(provider.get("module") or "")
-            entry = Injected.planned(session.run, activity.key, fault, module, injection)
+            made = injection.of or fault
+            entry = Injected.planned(session.run, activity.key, made, module, injection)
             entry.stop = stop
             outputs.append((yield from _inject(session, entry, injection, provider)))
     except Stopped:

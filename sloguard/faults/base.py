@@ -27,6 +27,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from sloguard.core.model import Json
 from sloguard.ports import Clusters, ambient
+from sloguard.ports.rights import Needs
 
 Record = Mapping[str, Json]
 
@@ -66,7 +67,9 @@ class Injection:
     kept as it is, so it holds no secrets: what ``inject`` needs of these is in ``private``, which is
     never written and which ``undo`` does without.
     ``lock``: what no two runs may touch at once. ``removes``: names this takes out of the world, by label.
-    ``by_hand``: the command or step with which a person undoes it.
+    ``by_hand``: the command or step with which a person undoes it. ``hits``: what of a cluster suffers, by
+    kind, as ``namespace/name`` or a node's name, for those who limit it. ``of``: the fault that injects and
+    undoes this, where it is not the one whose plan it is in. ``delay``: seconds to wait before it.
     """
 
     target: str
@@ -75,6 +78,9 @@ class Injection:
     by_hand: str = ""
     removes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     private: Record = field(default_factory=dict, repr=False)
+    hits: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    of: Fault | None = field(default=None, repr=False)
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +100,13 @@ Undoer = Callable[[Record, Context], str]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A registered fault."""
+    """A registered fault. ``needs``: the rights that it takes on a cluster; None where it works on none."""
 
     name: str
     planner: Planner
     injector: Injector
     undoer: Undoer
+    needs: Needs | None = None
 
     def plan(self, arguments: Mapping[str, Any], context: Context) -> Plan:
         """Look, touch nothing. Raises FaultError for arguments that do not fit."""
@@ -117,8 +124,9 @@ class Fault:
         return self.planner(**arguments, context=context)
 
     def inject(self, injection: Injection, context: Context) -> Json:
-        """Do it. ``context.stop`` ends it early."""
-        return self.injector({**injection.record, **injection.private}, context)
+        """Do it, by the fault that the injection is of. ``context.stop`` ends it early."""
+        made = injection.of or self
+        return made.injector({**injection.record, **injection.private}, context)
 
     def undo(self, record: Record, context: Context) -> str:
         """Bring back what was; safe to call again, and before the injection happened."""
@@ -140,11 +148,16 @@ FAMILIES: dict[str, str] = {
 _registry: dict[str, Fault] = {}
 
 
-def fault(name: str, *, inject: Injector, undo: Undoer) -> Callable[[Planner], FaultFunction]:
-    """Make a plan function a fault, registered under ``family.function``."""
+def fault(
+    name: str, *, inject: Injector, undo: Undoer, needs: Needs | None = None
+) -> Callable[[Planner], FaultFunction]:
+    """Make a plan function a fault, registered under ``family.function``.
+
+    ``needs``: what it does on a cluster, at any step, as rights; every fault on a cluster declares them.
+    """
 
     def decorate(planner: Planner) -> FaultFunction:
-        made = Fault(name, planner, inject, undo)
+        made = Fault(name, planner, inject, undo, needs)
         _registry[name] = made
 
         # Other runners look for a function, and at its signature, and pass arguments by name.
@@ -158,6 +171,7 @@ def fault(name: str, *, inject: Injector, undo: Undoer) -> Callable[[Planner], F
         signature = whole.replace(parameters=kept, return_annotation=list[Json])
         attributes = cast(Any, called)
         attributes.fault = made
+        attributes.needs = needs
         attributes.__signature__ = signature
         return cast(FaultFunction, called)
 
@@ -176,18 +190,21 @@ class FaultFunction(Protocol):
 def _at_once(made: Fault, arguments: Mapping[str, Any]) -> list[Json]:
     """Plan and inject; if an injection fails half-way, what was injected is undone first."""
     context = Context()
+    undoers: list[Fault] = []
     records: list[Record] = []
     outputs: list[Json] = []
     try:
         for injection in made.plan(arguments, context).injections:
+            context.stop.wait(injection.delay)
+            undoers.append(injection.of or made)
             records.append(injection.record)
             context.save = functools.partial(records.__setitem__, len(records) - 1)
             outputs.append(made.inject(injection, context))
     except BaseException:
-        for record in reversed(records):
+        for undoer, record in reversed(list(zip(undoers, records, strict=True))):
             # The first error is the one to tell.
             with contextlib.suppress(FaultError):
-                made.undo(record, Context())
+                undoer.undo(record, Context())
         raise
     return outputs
 

@@ -11,7 +11,7 @@ import copy
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sloguard.core.model import Json
@@ -29,6 +29,7 @@ from sloguard.ports import (
     Resource,
 )
 from sloguard.ports.resources import CONFIG_MAPS
+from sloguard.ports.rights import Need, on
 
 _PAUSE = 0.2
 _KEPT = ("name", "namespace", "labels", "annotations", "ownerReferences", "finalizers")
@@ -54,6 +55,19 @@ def record_of(
         },
         **more,
     }
+
+
+def needs(
+    resource: Resource,
+    namespaces: Iterable[str | None],
+    name: str | None = None,
+    copies: Iterable[str | None] | None = None,
+) -> Iterator[Need]:
+    """What deleting and making again takes. ``copies``: the namespaces of the copies, where others."""
+    wanted = tuple(namespaces)
+    yield from on(resource, "get", "create", "delete", namespaces=wanted, name=name)
+    kept = wanted if copies is None else tuple(copies)
+    yield from on(CONFIG_MAPS, "create", "get", "delete", namespaces=kept)
 
 
 def inject(record: Record, context: Context, grace: int | None = None) -> Json:

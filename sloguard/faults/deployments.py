@@ -7,6 +7,7 @@ since; what was deleted is made again as it was.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,8 @@ from sloguard.core.model import Json
 from sloguard.faults import deleting, marking
 from sloguard.faults.arguments import whole
 from sloguard.faults.base import Context, FaultError, Injection, Plan, Planner, Record, fault
+from sloguard.faults.looking import found_in, named_in
+from sloguard.faults.rights import changing, choosing, locking, places
 from sloguard.faults.targets import (
     Chosen,
     Namespaces,
@@ -29,6 +32,7 @@ from sloguard.faults.targets import (
 from sloguard.faults.undo_records import Edit, Put
 from sloguard.ports import Cluster, ClusterConflict, ClusterNotFound, Object, Resource
 from sloguard.ports.resources import DAEMON_SETS, DEPLOYMENTS, PODS, STATEFUL_SETS
+from sloguard.ports.rights import Call, Need, on
 
 _KINDS = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS}
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
@@ -63,7 +67,24 @@ def _inject_scale(record: Record, context: Context) -> Json:
     return {"scaled": title(changed), "replicas": record["replicas"]}
 
 
-@fault("deployments.scale_deployment", inject=_inject_scale, undo=marking.undo)
+def _choosing(call: Call) -> Iterator[Need]:
+    wanted = places(call)
+    yield from choosing(_resource(call["kind"]), wanted, call["name"], call["label_selector"])
+    yield from on(PODS, "list", namespaces=wanted)
+    yield from locking(wanted)
+
+
+def _scale_needs(call: Call) -> Iterator[Need]:
+    yield from _choosing(call)
+    yield from changing(_resource(call["kind"]), places(call), call["name"])
+
+
+@fault(
+    "deployments.scale_deployment",
+    inject=_inject_scale,
+    undo=marking.undo,
+    needs=_scale_needs,
+)
 @_whom
 def scale_deployment(
     name: str | None = None,
@@ -100,6 +121,7 @@ def scale_deployment(
     injections = []
     for obj in chosen.victims:
         before = obj["spec"].get("replicas")
+        names = _pods(found, obj)
         edits = _scaling(wanted)
         command = f"kubectl scale {{object}} --replicas={before}"
         injections.append(
@@ -117,7 +139,8 @@ def scale_deployment(
                 lock=f"namespace:{found.name}/{obj['metadata']['namespace']}",
                 by_hand=marking.by_hand(found, resource, obj, command),
                 # Which of them go is the controller's choice, so any of them may.
-                removes=_pods(found, obj) if wanted < int(before or 0) else {},
+                removes=names if wanted < int(before or 0) else {},
+                hits=_hits(resource, obj, names if wanted < int(before or 0) else {}),
             )
         )
     return Plan(
@@ -145,7 +168,17 @@ def _undo_restart(_record: Record, _context: Context) -> str:
     return ""  # taking the mark of the restart away would restart everything once more
 
 
-@fault("deployments.rollout_restart", inject=_inject_restart, undo=_undo_restart)
+def _restart_needs(call: Call) -> Iterator[Need]:
+    yield from _choosing(call)
+    yield from on(_resource(call["kind"]), "patch", namespaces=places(call), name=call["name"])
+
+
+@fault(
+    "deployments.rollout_restart",
+    inject=_inject_restart,
+    undo=_undo_restart,
+    needs=_restart_needs,
+)
 @_whom
 def rollout_restart(
     name: str | None = None,
@@ -180,14 +213,25 @@ def rollout_restart(
             },
             lock=f"namespace:{found.name}/{obj['metadata']['namespace']}",
             by_hand="nothing to do: the pods have been replaced",
-            removes=_pods(found, obj),
+            removes=(names := _pods(found, obj)),
+            hits=_hits(resource, obj, names),
         )
         for obj in chosen.victims
     )
     return Plan(injections, chosen.spared, f"restart {len(injections)} of {chosen.matching}")
 
 
-@fault("deployments.delete_deployment", inject=deleting.inject, undo=deleting.undo)
+def _deletion_needs(call: Call) -> Iterator[Need]:
+    yield from _choosing(call)
+    yield from deleting.needs(_resource(call["kind"]), places(call), call["name"])
+
+
+@fault(
+    "deployments.delete_deployment",
+    inject=deleting.inject,
+    undo=deleting.undo,
+    needs=_deletion_needs,
+)
 @_whom
 def delete_deployment(
     name: str | None = None,
@@ -220,7 +264,8 @@ def delete_deployment(
             ),
             lock=f"namespace:{found.name}/{obj['metadata']['namespace']}",
             by_hand=f"kubectl create -f - with what is in ConfigMap {record['namespace']}/{record['name']}",
-            removes=_pods(found, obj),
+            removes=(names := _pods(found, obj)),
+            hits=_hits(resource, obj, names),
         )
         for obj in chosen.victims
     )
@@ -249,9 +294,10 @@ def _select(
     radius = Radius.of(
         qty=arguments["qty"], all=every or name is not None, rand=rand, seed=arguments["seed"]
     )
-    objects = cluster.list(resource, namespaces.single, labels=labels)
     if name is not None:
-        objects = [obj for obj in objects if obj["metadata"]["name"] == name]
+        objects = named_in(cluster, resource, name, namespaces, labels=labels)
+    else:
+        objects = found_in(cluster, resource, namespaces, labels=labels)
     rules = [within(namespaces), named(pattern), not_going, consenting(arguments["opt_in"]), spare]
     chosen = choose(objects, radius, fallback=context.random, spare=rules)
     if not chosen.victims:
@@ -271,3 +317,12 @@ def _pods(cluster: Cluster, obj: Object) -> dict[str, frozenset[str]]:
         if selects(pod["metadata"].get("labels") or {})
     )
     return {"pod": names} if names else {}
+
+
+def _hits(
+    resource: Resource, obj: Object, names: dict[str, frozenset[str]]
+) -> dict[str, frozenset[str]]:
+    """What of the cluster suffers: the workload, and its pods."""
+    namespace = obj["metadata"]["namespace"]
+    pods = frozenset(f"{namespace}/{name}" for name in names.get("pod", ()))
+    return {resource.kind: frozenset({title(obj)}), **({"Pod": pods} if pods else {})}

@@ -8,7 +8,7 @@ was there before, someone else's fault too, is put back on undo, also from the o
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ from sloguard.faults.istio_routes import (
     removals_of,
     wanted_of,
 )
+from sloguard.faults.looking import found_in, named_in
+from sloguard.faults.rights import changing, choosing, locking, places
 from sloguard.faults.targets import (
     Namespaces,
     Radius,
@@ -39,7 +41,8 @@ from sloguard.faults.targets import (
 )
 from sloguard.faults.undo_records import entries, marked, unmarked
 from sloguard.ports import Cluster, Object, Resource
-from sloguard.ports.resources import ISTIO, virtual_services
+from sloguard.ports.resources import ISTIO, ISTIO_VERSIONS, virtual_services
+from sloguard.ports.rights import Call, Need
 
 _WHOM = """
 
@@ -67,12 +70,21 @@ def _whom(planner: Planner) -> Planner:
     return planner
 
 
+def _needs(call: Call) -> Iterator[Need]:
+    # Rights hold for all versions of a kind.
+    resource, wanted = virtual_services(ISTIO_VERSIONS[0]), places(call)
+    name, labels = call["virtual_service_name"], call["label_selector"]
+    yield from choosing(resource, wanted, name, labels)
+    yield from changing(resource, wanted, name)
+    yield from locking(wanted)
+
+
 def _inject(record: Record, context: Context) -> Json:
     changed = marking.inject(record, context, lambda obj: edits_of(obj, record["wanted"]))
     return {"virtual_service": title(changed), "fault": record["wanted"]["fault"]}
 
 
-@fault("istio.add_abort_fault", inject=_inject, undo=marking.undo)
+@fault("istio.add_abort_fault", inject=_inject, undo=marking.undo, needs=_needs)
 @_whom
 def add_abort_fault(
     virtual_service_name: str | None = None,
@@ -112,7 +124,7 @@ def add_abort_fault(
     )
 
 
-@fault("istio.add_delay_fault", inject=_inject, undo=marking.undo)
+@fault("istio.add_delay_fault", inject=_inject, undo=marking.undo, needs=_needs)
 @_whom
 def add_delay_fault(
     virtual_service_name: str | None = None,
@@ -152,7 +164,7 @@ def add_delay_fault(
     )
 
 
-@fault("istio.add_abort_and_delay_fault", inject=_inject, undo=marking.undo)
+@fault("istio.add_abort_and_delay_fault", inject=_inject, undo=marking.undo, needs=_needs)
 @_whom
 def add_abort_and_delay_fault(
     virtual_service_name: str | None = None,
@@ -223,7 +235,7 @@ def _undo_removal(record: Record, context: Context) -> str:
     return marking.undo(record, context)
 
 
-@fault("istio.remove_abort_fault", inject=_inject_removal, undo=_undo_removal)
+@fault("istio.remove_abort_fault", inject=_inject_removal, undo=_undo_removal, needs=_needs)
 def remove_abort_fault(
     virtual_service_name: str | None = None,
     routes: list[dict[str, Any]] | None = None,
@@ -261,7 +273,7 @@ def remove_abort_fault(
     )
 
 
-@fault("istio.remove_delay_fault", inject=_inject_removal, undo=_undo_removal)
+@fault("istio.remove_delay_fault", inject=_inject_removal, undo=_undo_removal, needs=_needs)
 def remove_delay_fault(
     virtual_service_name: str | None = None,
     routes: list[dict[str, Any]] | None = None,
@@ -313,8 +325,9 @@ def _removal(
     cluster = context.cluster(context_name)
     resource = served(cluster, version)
     rules = Namespaces.of(ns, own=cluster.own_namespace)
-    found = cluster.list(resource, rules.single, labels=labels)
-    meant = [o for o in found if not within(rules)(o) and name in (None, o["metadata"]["name"])]
+    meant = [
+        obj for obj in _found(cluster, resource, name, rules, labels) if not within(rules)(obj)
+    ]
     more = {"kind": kind, "destinations": destinations_of(routes), "foreign": bool(foreign)}
     fault_name = f"istio.remove_{kind}_fault"
     text = "kubectl edit {object}: put back what its annotation sloguard.io/undo tells"
@@ -378,9 +391,7 @@ def _plan(
     cluster = context.cluster(context_name)
     resource = served(cluster, version)
     namespaces = replace(whom.namespaces, own=cluster.own_namespace)
-    found = cluster.list(resource, namespaces.single, labels=whom.labels)
-    if whom.name is not None:
-        found = [obj for obj in found if obj["metadata"]["name"] == whom.name]
+    found = _found(cluster, resource, whom.name, namespaces, whom.labels)
     rules = [
         within(namespaces),
         named(whom.pattern),
@@ -396,6 +407,14 @@ def _plan(
     )
     what = " and ".join(in_words(kind, value) for kind, value in wanted["fault"].items())
     return Plan(injections, chosen.spared, f"{what} by {len(injections)} VirtualServices")
+
+
+def _found(
+    cluster: Cluster, resource: Resource, name: str | None, namespaces: Namespaces, labels: str
+) -> list[Object]:
+    if name is not None:
+        return named_in(cluster, resource, name, namespaces, labels=labels)
+    return found_in(cluster, resource, namespaces, labels=labels)
 
 
 def _injection(
@@ -416,6 +435,7 @@ def _injection(
         record=record,
         lock=lock_of(cluster, obj),
         by_hand=marking.by_hand(cluster, resource, obj, text),
+        hits={resource.kind: frozenset({title(obj)})},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -12,8 +13,17 @@ from sloguard.ports.resources import LEASES
 
 #: Every Lease of sloguard's has this label.
 LABEL = "sloguard.io/lock"
+_NAMESPACE = "sloguard"
 _USUAL_SECONDS = 20.0
 _LOOK = 0.5
+
+
+def lease_of(kind: str, name: str, own_namespace: str) -> tuple[str, str]:
+    """Namespace and name of the Lease of a ``namespace``, or of a ``node``, which is in sloguard's own."""
+    if kind == "namespace":
+        return name, _NAMESPACE
+    # Names of nodes may be longer than what fits behind a prefix.
+    return own_namespace, f"sloguard-node-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def is_held(lease: Object, now: float) -> bool:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sloguard.core.model import Json
 from sloguard.faults import marking
 from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
 from sloguard.faults.pod_selection import is_ready
+from sloguard.faults.rights import locking, places
 from sloguard.faults.targets import ENABLED, Namespaces, matcher, title
 from sloguard.faults.undo_records import ANNOTATION
 from sloguard.ports import Cluster, ClusterExists, ClusterNotFound, ClusterUnreachable, Object
-from sloguard.ports.resources import NAMESPACES, NETWORK_POLICIES, PODS
+from sloguard.ports.resources import NETWORK_POLICIES, PODS
+from sloguard.ports.rights import Call, Need, on
 
 _DIRECTIONS = ("both", "ingress", "egress")
 
@@ -51,7 +53,14 @@ def _undo(record: Record, context: Context) -> str:
     return f"deleted NetworkPolicy {namespace}/{name}"
 
 
-@fault("netpol.isolate_pods", inject=_inject, undo=_undo)
+def _needs(call: Call) -> Iterator[Need]:
+    wanted = places(call)
+    yield from on(PODS, "list", namespaces=wanted)
+    yield from on(NETWORK_POLICIES, "create", "get", "delete", namespaces=wanted)
+    yield from locking(wanted)
+
+
+@fault("netpol.isolate_pods", inject=_inject, undo=_undo, needs=_needs)
 def isolate_pods(
     label_selector: str,
     ns: str = "default",
@@ -115,6 +124,7 @@ def isolate_pods(
         record=record,
         lock=f"namespace:{found.name}/{namespaces.single}",
         by_hand=f"kubectl delete networkpolicy {name} -n {namespaces.single}",
+        hits={"Pod": frozenset(f"{namespaces.single}/{pod}" for pod in pods)},
     )
     towards = f" from and to {to_label_selector}" if away else ""
     return Plan((injection,), spared, f"isolate {len(pods)} pods ({direction}){towards}")
@@ -124,10 +134,6 @@ def _hit(
     cluster: Cluster, namespace: str, labels: Mapping[str, str]
 ) -> tuple[list[str], tuple[tuple[str, str], ...]]:
     """The pods that the policy will hit. Raises FaultError where it must not, or hits nobody."""
-    try:
-        cluster.get(NAMESPACES, namespace)
-    except ClusterNotFound as error:
-        raise FaultError(f"there is no namespace {namespace}") from error
     selects = matcher({"matchLabels": labels})
     found = [
         pod for pod in cluster.list(PODS, namespace) if selects(pod["metadata"].get("labels") or {})
@@ -140,7 +146,10 @@ def _hit(
             # A policy works by labels: it cannot leave out one of them.
             raise FaultError(f"{title(pod)} opts out ({ENABLED}: false), and has these labels too")
     if not found:
-        raise FaultError(f"no pod in namespace {namespace} has the labels {dict(labels)}")
+        shown = ",".join(f"{key}={value}" for key, value in labels.items())
+        raise FaultError(
+            f"no pod in namespace {namespace} has the labels {shown}; is there such a namespace?"
+        )
     unready = tuple(
         (title(pod), "not ready, but isolated too") for pod in found if not is_ready(pod)
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sloguard.core.objective import ObjectiveError, parse_duration
 from sloguard.faults.base import Context, FaultError, Planner
+from sloguard.faults.looking import found_in
 from sloguard.faults.targets import (
     Budget,
     Chosen,
@@ -31,7 +32,8 @@ from sloguard.ports.resources import (
     STATEFUL_SETS,
 )
 
-_OWNERS = {
+#: What ``owner`` may be.
+OWNERS = {
     kind.kind.lower(): kind for kind in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS)
 }
 
@@ -109,7 +111,7 @@ def select(
     ``budgeted`` False: the fault leaves the pods running, so that no budget is asked.
     """
     namespaces = replace(whom.namespaces, own=cluster.own_namespace)
-    found = cluster.list(PODS, namespaces.single, labels=whom.labels, fields=whom.fields)
+    found = found_in(cluster, PODS, namespaces, labels=whom.labels, fields=whom.fields)
     if whom.owner:
         found = _owned(cluster, whom.owner, namespaces, found)
     rules = [
@@ -124,7 +126,7 @@ def select(
     # What is not asked for is not among those of which some have to be left.
     found = [pod for pod in found if not rules[0](pod) and not rules[1](pod)]
     ask = budgeted and not whom.ignore_budgets
-    budgets = [Budget.of(b) for b in cluster.list(BUDGETS, namespaces.single)] if ask else []
+    budgets = [Budget.of(b) for b in found_in(cluster, BUDGETS, namespaces)] if ask else []
     chosen = choose(found, whom.radius, fallback=context.random, spare=rules, budgets=budgets)
     if not chosen.victims:
         reasons = "; ".join(f"{name}: {why}" for name, why in chosen.spared[:5])
@@ -151,10 +153,10 @@ def _owned(
     cluster: Cluster, owner: str, namespaces: Namespaces, pods: list[Object]
 ) -> list[Object]:
     kind, _, name = owner.partition("/")
-    resource = _OWNERS.get(kind.lower().removesuffix("s"))
+    resource = OWNERS.get(kind.lower().removesuffix("s"))
     if resource is None or not name:
         raise FaultError(
-            f"owner: expected one of {', '.join(_OWNERS)} and a name, as deployment/checkout, found {owner}"
+            f"owner: expected one of {', '.join(OWNERS)} and a name, as deployment/checkout, found {owner}"
         )
     if namespaces.single is None:
         raise FaultError("owner: name the one namespace in which it is, with ns")

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from sloguard.core.model import Json
 from sloguard.faults.arguments import duration as as_duration
 from sloguard.faults.arguments import whole
 from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
-from sloguard.faults.pod_selection import PodWhom, controller_of, documented, is_ready, select
+from sloguard.faults.looking import pod_is_gone
+from sloguard.faults.pod_selection import (
+    OWNERS,
+    PodWhom,
+    controller_of,
+    documented,
+    is_ready,
+    select,
+)
+from sloguard.faults.rights import choosing_pods, locking, places
 from sloguard.faults.targets import title
 from sloguard.ports import (
     Cluster,
@@ -22,6 +32,7 @@ from sloguard.ports import (
     TooManyDisruptions,
 )
 from sloguard.ports.resources import PODS
+from sloguard.ports.rights import Call, Need, on
 
 _LONGEST_WAIT = 3600.0
 
@@ -53,16 +64,8 @@ def _terminate(cluster: Cluster, name: str, namespace: str, record: Record) -> N
     try:
         cluster.evict(name, namespace, uid=uid, grace=grace)
     except ClusterUnreachable as error:
-        if error.applied is False or not _gone(cluster, name, namespace, uid):
+        if error.applied is False or not pod_is_gone(cluster, name, namespace, uid):
             raise
-
-
-def _gone(cluster: Cluster, name: str, namespace: str, uid: str) -> bool:
-    try:
-        about = cluster.get(PODS, name, namespace)["metadata"]
-    except ClusterNotFound:
-        return True
-    return about["uid"] != uid or bool(about.get("deletionTimestamp"))
 
 
 def _wait(cluster: Cluster, record: Record, context: Context, began: float) -> dict[str, Any]:
@@ -96,7 +99,24 @@ def _undo_termination(_record: Record, _context: Context) -> str:
     return ""  # what owns the pod has brought another one; nobody can bring this one back
 
 
-@fault("pods.terminate_pods", inject=_inject_termination, undo=_undo_termination)
+def _termination_needs(call: Call) -> Iterator[Need]:
+    wanted = places(call)
+    yield from choosing_pods(call, OWNERS, budgeted=True)
+    yield from locking(wanted)
+    if call["evict"]:
+        yield from on(PODS, "create", namespaces=wanted, subresource="eviction")
+    else:
+        yield from on(PODS, "delete", namespaces=wanted)
+    if call["wait"] is not None:
+        yield from on(PODS, "watch", namespaces=wanted)
+
+
+@fault(
+    "pods.terminate_pods",
+    inject=_inject_termination,
+    undo=_undo_termination,
+    needs=_termination_needs,
+)
 @documented
 def terminate_pods(
     label_selector: str | None = None,
@@ -162,6 +182,7 @@ def terminate_pods(
                 lock=f"namespace:{found.name}/{about['namespace']}",
                 by_hand="nothing to do: its owner has brought another one",
                 removes=_names(pod),
+                hits={"Pod": frozenset({title(pod)})},
             )
         )
     verb = "evict" if evict else "delete"
@@ -246,7 +267,7 @@ def _undo_command(record: Record, context: Context) -> str:
     if not record["undo"]:
         return ""
     cluster = context.cluster(record["cluster"])
-    if _gone(cluster, str(record["name"]), str(record["namespace"]), str(record["uid"])):
+    if pod_is_gone(cluster, str(record["name"]), str(record["namespace"]), str(record["uid"])):
         return ""  # what was done to it has gone with it
     output = _run(record, "undo", context)
     if output["exit_code"] != 0:
@@ -255,7 +276,16 @@ def _undo_command(record: Record, context: Context) -> str:
     return f"ran undo_cmd in {output['pod']}"
 
 
-@fault("pods.exec_in_pods", inject=_inject_command, undo=_undo_command)
+def _command_needs(call: Call) -> Iterator[Need]:
+    wanted = places(call)
+    yield from choosing_pods(call, OWNERS, budgeted=False)
+    yield from locking(wanted)
+    yield from on(PODS, "get", namespaces=wanted)
+    # Over a web socket this is a GET, which newer API servers allow only to those who may create, too.
+    yield from on(PODS, "get", "create", namespaces=wanted, subresource="exec")
+
+
+@fault("pods.exec_in_pods", inject=_inject_command, undo=_undo_command, needs=_command_needs)
 @documented
 def exec_in_pods(
     cmd: str | list[str],
@@ -313,6 +343,7 @@ def exec_in_pods(
             },
             lock=f"namespace:{found.name}/{pod['metadata']['namespace']}",
             by_hand=f"run in {title(pod)}: {shlex.join(undo)}" if undo else "",
+            hits={"Pod": frozenset({title(pod)})},
         )
         for pod in chosen.victims
     )

@@ -50,6 +50,12 @@ class Namespaces:
         only = self.include[0] if len(self.include) == 1 else ""
         return only if only and not _is_glob(only) else None
 
+    @property
+    def each(self) -> tuple[str | None, ...]:
+        """What has to be read, so that rights in these namespaces are enough: each that is named, where all
+        are named letter by letter, else all of the cluster (None)."""
+        return (None,) if not self.include or any(map(_is_glob, self.include)) else self.include
+
     def spares(self, name: str) -> str:
         """Why a namespace is left alone; empty where it is not."""
         if any(fnmatch.fnmatchcase(name, glob) for glob in self.exclude):
