@@ -198,6 +198,10 @@ class TestEnds:
         prometheus.instant("up")
         assert server.process is not None
         server.process.send_signal(signal.SIGSTOP)
+        stat = Path(f"/proc/{server.process.pid}/stat")
+        until = time.monotonic() + 5
+        while stat.read_text().rpartition(")")[2].split()[0] != "T":  # a signal takes its time
+            assert time.monotonic() < until
         begun = time.monotonic()
         with pytest.raises(MetricsUnreachable, match="no complete answer in time"):
             prometheus.instant("up")
