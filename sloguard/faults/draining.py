@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sloguard.core.model import Json
 from sloguard.faults.base import Context, FaultError
@@ -37,14 +39,46 @@ class Options:
         return asdict(self)
 
 
-def to_evict(cluster: Cluster, node: str, options: Options) -> list[Object]:
+def pods_by_node(cluster: Cluster, node: str | None = None) -> dict[str, list[Object]]:
+    """All pods that a node has been chosen for; only one node's if it is given."""
+    found: dict[str, list[Object]] = {}
+    for pod in cluster.list(PODS, fields=f"spec.nodeName={node}" if node else ""):
+        found.setdefault(str(pod["spec"].get("nodeName") or ""), []).append(pod)
+    return found
+
+
+def leaving(pods: Sequence[Object]) -> list[Object]:
+    """Those of a node's pods that a drain evicts."""
+    return [pod for pod in pods if not _stays(pod)]
+
+
+def problem(pods: Sequence[Object], options: Options) -> str:
+    """Why a node with these pods cannot be drained; empty where it can."""
+    refused = [f"{title(pod)} {why}" for pod in leaving(pods) if (why := _refusal(pod, options))]
+    return f"it cannot be drained: {'; '.join(refused[:5])}" if refused else ""
+
+
+def tolerates(pod: Object, taint: Mapping[str, Any]) -> bool:
+    """Whether a pod may stay for good in spite of a taint."""
+    for one in (pod.get("spec") or {}).get("tolerations") or ():
+        same_key = one.get("key") in (None, "", taint["key"])
+        anything = one.get("operator") == "Exists"
+        if not same_key or one.get("effect") not in (None, "", taint["effect"]):
+            continue
+        if (anything or one.get("value", "") == taint.get("value", "")) and (
+            one.get("tolerationSeconds") is None
+        ):
+            return True
+    return False
+
+
+def _to_evict(cluster: Cluster, node: str, options: Options) -> list[Object]:
     """The pods that have to go. Raises FaultError where one of them may not."""
-    pods = cluster.list(PODS, fields=f"spec.nodeName={node}")
-    going = [pod for pod in pods if not _stays(pod)]
-    problems = [f"{title(pod)} {why}" for pod in going if (why := _refusal(pod, options))]
-    if problems:
-        raise FaultError(f"{node} cannot be drained: {'; '.join(problems[:5])}")
-    return going
+    pods = pods_by_node(cluster, node).get(node, [])
+    why = problem(pods, options)
+    if why:
+        raise FaultError(f"{node}: {why}")
+    return leaving(pods)
 
 
 def drain(cluster: Cluster, node: str, options: Options, context: Context) -> Json:
@@ -54,7 +88,7 @@ def drain(cluster: Cluster, node: str, options: Options, context: Context) -> Js
     evicted: dict[str, str] = {}
     while True:
         refused: dict[str, str] = {}
-        for pod in (left := to_evict(cluster, node, options)):
+        for pod in (left := _to_evict(cluster, node, options)):
             uid = str(pod["metadata"]["uid"])
             if uid not in evicted and not pod["metadata"].get("deletionTimestamp"):
                 why = _evict(cluster, pod)

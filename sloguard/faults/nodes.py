@@ -3,7 +3,7 @@ from the cluster alone; a cordon or taint of somebody else's is left, unless it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sloguard.core.model import Json
@@ -12,13 +12,23 @@ from sloguard.faults.arguments import duration as as_duration
 from sloguard.faults.arguments import whole
 from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
 from sloguard.faults.node_selection import NodeWhom, documented, lock_of, select
+from sloguard.faults.rights import changing, choosing_nodes, locking_nodes
+from sloguard.faults.targets import title
 from sloguard.faults.undo_records import Edit, Insert, Put, entries, marked, unmarked
 from sloguard.ports import Cluster, Object
 from sloguard.ports.resources import NODES, PODS
+from sloguard.ports.rights import Call, Need, on
 
-_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_ENDING = "NoExecute"
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", _ENDING)
 _CORDON: tuple[Edit, ...] = (Put(("spec", "unschedulable"), True),)
 _UNCORDON: tuple[Edit, ...] = (Put(("spec", "unschedulable"), None),)
+
+
+def _needs(call: Call) -> Iterator[Need]:
+    yield from choosing_nodes(call)
+    yield from changing(NODES, (None,), call["name"])
+    yield from locking_nodes(call, call["name"])
 
 
 def _inject_cordon(record: Record, context: Context) -> Json:
@@ -31,7 +41,7 @@ def _cordoned(node: Object) -> str:
     return "it is cordoned already, by somebody else" if cordoned else ""
 
 
-@fault("nodes.cordon_node", inject=_inject_cordon, undo=marking.undo)
+@fault("nodes.cordon_node", inject=_inject_cordon, undo=marking.undo, needs=_needs)
 @documented
 def cordon_node(
     name: str | None = None,
@@ -80,7 +90,7 @@ def _is_cordon(change: Mapping[str, Any]) -> bool:
     return bool(change["path"] == ["spec", "unschedulable"])
 
 
-@fault("nodes.uncordon_node", inject=_inject_uncordon, undo=marking.undo)
+@fault("nodes.uncordon_node", inject=_inject_uncordon, undo=marking.undo, needs=_needs)
 @documented
 def uncordon_node(
     name: str | None = None,
@@ -133,7 +143,13 @@ def _tainting(taint: Mapping[str, Any]) -> tuple[Edit, ...]:
     return (Insert(("spec", "taints"), taint, by=("key", "effect")),)
 
 
-@fault("nodes.taint_nodes", inject=_inject_taint, undo=marking.undo)
+def _taint_needs(call: Call) -> Iterator[Need]:
+    yield from _needs(call)
+    if call["effect"] == _ENDING:
+        yield from on(PODS, "list")
+
+
+@fault("nodes.taint_nodes", inject=_inject_taint, undo=marking.undo, needs=_taint_needs)
 @documented
 def taint_nodes(
     key: str,
@@ -174,8 +190,17 @@ def taint_nodes(
 
     found = context.cluster(cluster)
     chosen = select(found, NodeWhom.of(locals()), context, tainted)
+    pods = draining.pods_by_node(found, name) if effect == _ENDING else {}
     injections = tuple(
-        _injection("nodes.taint_nodes", found, node, _tainting(taint), context, taint=taint)
+        _injection(
+            "nodes.taint_nodes",
+            found,
+            node,
+            _tainting(taint),
+            context,
+            [p for p in pods.get(node["metadata"]["name"], ()) if not draining.tolerates(p, taint)],
+            taint=taint,
+        )
         for node in chosen.victims
     )
     return Plan(injections, chosen.spared, f"taint {len(injections)} of {chosen.matching} nodes")
@@ -188,7 +213,13 @@ def _inject_drain(record: Record, context: Context) -> Json:
     return draining.drain(cluster, str(record["name"]), options, context)
 
 
-@fault("nodes.drain_nodes", inject=_inject_drain, undo=marking.undo)
+def _drain_needs(call: Call) -> Iterator[Need]:
+    yield from _needs(call)
+    yield from on(PODS, "list")
+    yield from on(PODS, "create", subresource="eviction")
+
+
+@fault("nodes.drain_nodes", inject=_inject_drain, undo=marking.undo, needs=_drain_needs)
 @documented
 def drain_nodes(
     name: str | None = None,
@@ -214,6 +245,7 @@ def drain_nodes(
 
     Evictions that a PodDisruptionBudget refuses are tried again until the timeout, and then reported.
     On undo the nodes take pods again; those that went do not come back to them by themselves.
+    A node with a pod that may not be evicted is spared, or refused where it is named.
 
     delete_pods_with_local_storage: Evict pods that have an emptyDir, too; what is in it is lost.
     timeout: How long the evictions of one node may take, in seconds.
@@ -222,26 +254,25 @@ def drain_nodes(
     seconds = as_duration(timeout, "timeout", longest=86400)
     found = context.cluster(cluster)
     options = draining.Options(seconds, bool(delete_pods_with_local_storage), bool(force))
-    chosen = select(found, NodeWhom.of(locals()), context)
-    injections = []
-    for node in chosen.victims:
-        pods = draining.to_evict(found, str(node["metadata"]["name"]), options)
-        edits = () if _cordoned(node) else _CORDON
-        names = frozenset(str(pod["metadata"]["name"]) for pod in pods)
-        injections.append(
-            _injection(
-                "nodes.drain_nodes",
-                found,
-                node,
-                edits,
-                context,
-                removes={"pod": names} if names else {},
-                options=options.plain(),
-            )
+    pods = draining.pods_by_node(found, name)
+
+    def stuck(node: Object) -> str:
+        return draining.problem(pods.get(node["metadata"]["name"], ()), options)
+
+    chosen = select(found, NodeWhom.of(locals()), context, stuck)
+    injections = tuple(
+        _injection(
+            "nodes.drain_nodes",
+            found,
+            node,
+            () if _cordoned(node) else _CORDON,
+            context,
+            draining.leaving(pods.get(node["metadata"]["name"], ())),
+            options=options.plain(),
         )
-    return Plan(
-        tuple(injections), chosen.spared, f"drain {len(injections)} of {chosen.matching} nodes"
+        for node in chosen.victims
     )
+    return Plan(injections, chosen.spared, f"drain {len(injections)} of {chosen.matching} nodes")
 
 
 def _inject_deletion(record: Record, context: Context) -> Json:
@@ -249,7 +280,14 @@ def _inject_deletion(record: Record, context: Context) -> Json:
     return deleting.inject(record, context, None if grace is None else int(grace))
 
 
-@fault("nodes.delete_nodes", inject=_inject_deletion, undo=deleting.undo)
+def _deletion_needs(call: Call) -> Iterator[Need]:
+    yield from choosing_nodes(call)
+    yield from on(PODS, "list")
+    yield from deleting.needs(NODES, (None,), call["name"], (call.own_namespace,))
+    yield from locking_nodes(call, call["name"])
+
+
+@fault("nodes.delete_nodes", inject=_inject_deletion, undo=deleting.undo, needs=_deletion_needs)
 @documented
 def delete_nodes(
     label_selector: str | None = None,
@@ -292,24 +330,29 @@ def delete_nodes(
     if not (said or rand or name or zone or rand_zone):
         whom = whom.first()
     chosen = select(found, whom, context)
-    injections = tuple(_deletion(found, node, grace, context) for node in chosen.victims)
+    pods = draining.pods_by_node(found, name)
+    injections = tuple(
+        _deletion(found, node, pods.get(node["metadata"]["name"], ()), grace, context)
+        for node in chosen.victims
+    )
     return Plan(injections, chosen.spared, f"delete {len(injections)} of {chosen.matching} nodes")
 
 
-def _deletion(cluster: Cluster, node: Object, grace: int | None, context: Context) -> Injection:
+def _deletion(
+    cluster: Cluster, node: Object, pods: Sequence[Object], grace: int | None, context: Context
+) -> Injection:
     name = str(node["metadata"]["name"])
     record = deleting.record_of(
         cluster, NODES, node, "nodes.delete_nodes", context.run, grace=grace
     )
-    pods = cluster.list(PODS, fields=f"spec.nodeName={name}")
-    names = frozenset(str(pod["metadata"]["name"]) for pod in pods)
     kept = f"{record['namespace']}/{record['name']}"
     return Injection(
         target=name,
         record=record,
         lock=lock_of(cluster, node),
         by_hand=f"kubectl create -f - with what is in ConfigMap {kept}",
-        removes={"node": frozenset({name}), **({"pod": names} if names else {})},
+        removes={"node": frozenset({name}), **_names(pods)},
+        hits=_hits(name, pods),
     )
 
 
@@ -319,7 +362,7 @@ def _injection(
     node: Object,
     edits: tuple[Edit, ...],
     context: Context,
-    removes: Mapping[str, frozenset[str]] | None = None,
+    pods: Sequence[Object] = (),
     **more: Json,
 ) -> Injection:
     name = str(node["metadata"]["name"])
@@ -333,5 +376,16 @@ def _injection(
         record=record,
         lock=lock_of(cluster, node),
         by_hand=command,
-        removes=removes or {},
+        removes=_names(pods),
+        hits=_hits(name, pods),
     )
+
+
+def _names(pods: Sequence[Object]) -> dict[str, frozenset[str]]:
+    names = frozenset(str(pod["metadata"]["name"]) for pod in pods)
+    return {"pod": names} if names else {}
+
+
+def _hits(node: str, pods: Sequence[Object]) -> dict[str, frozenset[str]]:
+    """What of the cluster suffers: the node, and the pods that have to leave it."""
+    return {"Node": frozenset({node}), **({"Pod": frozenset(map(title, pods))} if pods else {})}
