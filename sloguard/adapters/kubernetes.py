@@ -33,6 +33,8 @@ from sloguard.ports.resources import PODS
 
 #: Objects of one page of a list.
 _PAGE = 500
+#: Unknown fields are refused where nothing is written, so that a mistyped one is told of.
+_DRY_RUN = {"dryRun": "All", "fieldValidation": "Strict"}
 #: Of a container's log: lines asked for, and characters kept.
 _LINES, _LOGGED = 100_000, 4 << 20
 
@@ -116,7 +118,7 @@ class KubernetesCluster:
     def create(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
         """POST; a dry run is harmless, and is tried again."""
         path = _path(resource, _namespace(resource, body))
-        query = {"dryRun": "All"} if dry_run else None
+        query = _DRY_RUN if dry_run else None
         return self._object("POST", path, query, body, again=dry_run)
 
     def replace(self, resource: Resource, body: Object) -> Object:
@@ -133,6 +135,7 @@ class KubernetesCluster:
         operations: Sequence[Mapping[str, Any]],
         *,
         subresource: str = "",
+        dry_run: bool = False,
     ) -> Object:
         """PATCH with application/json-patch+json."""
         guarded = any(
@@ -141,7 +144,12 @@ class KubernetesCluster:
         )
         path = _path(resource, namespace, name, subresource)
         return self._object(
-            "PATCH", path, None, list(operations), content_type=JSON_PATCH, again=guarded
+            "PATCH",
+            path,
+            _DRY_RUN if dry_run else None,
+            list(operations),
+            content_type=JSON_PATCH,
+            again=guarded or dry_run,
         )
 
     def merge_patch(

@@ -183,7 +183,10 @@ class Cluster(Protocol):
         ...
 
     def create(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
-        """Create it in the namespace it names; raises ClusterExists. Sent once."""
+        """Create it in the namespace it names; raises ClusterExists. Sent once.
+
+        ``dry_run``: only say what would become of it, and refuse fields that nobody knows.
+        """
         ...
 
     def replace(self, resource: Resource, body: Object) -> Object:
@@ -198,10 +201,11 @@ class Cluster(Protocol):
         operations: Sequence[Mapping[str, Any]],
         *,
         subresource: str = "",
+        dry_run: bool = False,
     ) -> Object:
         """RFC 6902; all or nothing. A ``test`` that fails raises ClusterConflict.
 
-        Retried only where it begins with a ``test`` of the resourceVersion.
+        Retried only where it begins with a ``test`` of the resourceVersion. ``dry_run``: as of ``create``.
         """
         ...
 
