@@ -10,7 +10,7 @@ import click
 from sloguard.cli.common import console, fail
 
 if TYPE_CHECKING:
-    from sloguard.faults.catalogue import Entry
+    from sloguard.core.describing import Entry
 
 
 @click.command("discover")
