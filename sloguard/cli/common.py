@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+
+from sloguard.cli.streams import deliver, tell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -194,20 +197,28 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
-def show_verdict(document: Mapping[str, Any], format_: str, output: Path | None) -> None:
-    """Print a verdict in one of FORMATS, or write it to a file."""
+def show_verdict(document: Mapping[str, Any], format_: str, output: Path | None) -> bool:
+    """Print a verdict in one of FORMATS, or write it to a file; False where it could not be printed."""
     text = rendered(document, format_)
     if output is None:
-        click.echo(text, nl=False)
-        return
+        return _print(text)
     from sloguard.render.files import write_atomically
 
     try:
         write_atomically(output, text.encode())
     except OSError as error:
         # The verdict is worth more than the file: it is still said.
-        click.echo(text, nl=False)
-        click.echo(f"sloguard: {output} could not be written: {error.strerror}", err=True)
+        tell(f"sloguard: {output} could not be written: {error.strerror}")
+        return _print(text)
+    return True
+
+
+def _print(text: str) -> bool:
+    """A verdict on stdout. Where it cannot be read it is a verdict all the same: the exit code tells it."""
+    error = deliver(text)
+    if error is not None and not isinstance(error, BrokenPipeError):
+        tell(f"sloguard: the verdict could not be printed: {error.strerror or error}")
+    return error is None
 
 
 def rendered(document: Mapping[str, Any], format_: str) -> str:
@@ -230,10 +241,12 @@ def rendered(document: Mapping[str, Any], format_: str) -> str:
     from sloguard.render.console import print_verdict
 
     target = console()
-    with target.capture() as captured:
-        print_verdict(document, target)
-    text = captured.get()
-    if target.is_terminal:
+    terminal = target.is_terminal
+    # Not rich's own capture, which touches the output all the same, and that may be gone.
+    target.file = written = StringIO()
+    print_verdict(document, target)
+    text = written.getvalue()
+    if terminal:
         return text
     # Tables are padded to their width; in a file or a log that is only noise.
     return "\n".join(line.rstrip() for line in text.split("\n"))

@@ -9,6 +9,7 @@ import sys
 import click
 
 from sloguard import __version__
+from sloguard.cli.streams import make_safe, tell
 
 #: Command -> where it lives and what it does; ``--help`` reads this and imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -100,6 +101,7 @@ def cli() -> None:
 
 def run() -> None:
     """Run the command line; every expected error is one message on stderr, never a traceback."""
+    make_safe()
     try:
         cli(prog_name="sloguard")
     except BrokenPipeError:
@@ -116,14 +118,13 @@ def _report(error: Exception) -> None:
     from sloguard.ports import OutsideError
 
     if isinstance(error, OutsideError | OSError):
-        click.echo(f"sloguard: {error}", err=True)
+        tell(f"sloguard: {error}")
         return
     if os.environ.get("SLOGUARD_DEBUG"):
         import traceback
 
-        click.echo("".join(traceback.format_exception(error)), err=True)
-    click.echo(
+        tell("".join(traceback.format_exception(error)))
+    tell(
         f"sloguard: this is a bug: {type(error).__name__}: {error}\n"
-        "Set SLOGUARD_DEBUG=1 to see where it happened.",
-        err=True,
+        "Set SLOGUARD_DEBUG=1 to see where it happened."
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sloguard.cli.common import config_option, plain_logs, settings_from, store_option, the_store
+from sloguard.cli.streams import deliver, tell
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
@@ -45,22 +46,27 @@ def command(cluster: bool, context: str | None, store: str | None, config: Path 
         if isinstance(event, RunEnded):
             finished += 1
             left += event.outcome is Outcome.NOT_RESTORED
-            click.echo(f"run {event.run}: {event.outcome}: {event.reason}")
+            say(f"run {event.run}: {event.outcome}: {event.reason}")
             for fault in event.document["faults"]:
                 if fault["status"] == "left":
-                    click.echo(
-                        f"  {fault['fault']} on {fault['target']}; by hand: {fault['by_hand']}"
-                    )
+                    say(f"  {fault['fault']} on {fault['target']}; by hand: {fault['by_hand']}")
         elif text := line(event):
-            click.echo(text, err=True)
+            tell(text)
     if cluster:
         found, stuck = _recover_cluster(made, opened, context)
         finished, left = finished + found, left + stuck
     if not finished:
         alive = sum(run.alive for run in opened.unfinished())
         more = f"; {alive} run{'s' if alive != 1 else ''} under way" if alive else ""
-        click.echo(f"nothing to recover{more}")
+        say(f"nothing to recover{more}")
     sys.exit(EXIT_CODES[Outcome.NOT_RESTORED] if left else 0)
+
+
+def say(text: str) -> None:
+    """A line on stdout. Whoever stops reading (``| head``) does not stop the undoing."""
+    from sloguard.core.visible import visible
+
+    deliver(visible(text) + "\n")
 
 
 def _recover_cluster(made: Ports, opened: Store, context: str | None) -> tuple[int, int]:
@@ -76,9 +82,9 @@ def _recover_cluster(made: Ports, opened: Store, context: str | None) -> tuple[i
         for fault in recover_cluster(made.clusters, context, alive=alive):
             found += 1
             left += fault.status == "left"
-            click.echo(f"{fault.target}: {fault.status}: {fault.fault} {fault.detail}".rstrip())
+            say(f"{fault.target}: {fault.status}: {fault.fault} {fault.detail}".rstrip())
             if fault.status == "left" and fault.by_hand:
-                click.echo(f"  by hand: {fault.by_hand}")
+                say(f"  by hand: {fault.by_hand}")
     except ClusterError as error:
         fail(str(error), EXIT_FAILED)
     return found, left

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from sloguard.cli.common import (
     the_store,
     variable_options,
 )
+from sloguard.cli.streams import tell
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
@@ -122,17 +123,42 @@ def _run(
     # What functions and controls print is no result.
     with _signals(control), redirect_stdout(sys.stderr):
         recover_dead_runs(store, settings)
+        keeping = _Keeping(store)
         with _beating(store, chosen.run):
-            ended = _drive(experiment, made, chosen, control, store, flags)
+            ended = _drive(experiment, made, chosen, control, keeping, flags)
     if ended is None:
         return FAILED
-    _write_charts(store, settings, ended)
     show_verdict(ended.document, flags["format_"], flags["output"])
-    click.echo(
-        f"run {ended.run}, kept in {store.where}; again: sloguard runs show {ended.run}", err=True
-    )
+    if keeping.whole:
+        _write_charts(store, settings, ended)
+        tell(f"run {ended.run}, kept in {store.where}; again: sloguard runs show {ended.run}")
+    else:
+        drawn = "" if settings.charts.directory is None else ", and has no charts"
+        tell(
+            f"run {ended.run} is not whole in {store.where}{drawn}: what it says above is all there is. "
+            "When the store takes data again, 'sloguard recover' closes what it has of it"
+        )
     code: int = ended.document["exit_code"]
     return code
+
+
+class _Keeping:
+    """Keeps events in the store. ``whole``: nothing but sayings is missing of the run."""
+
+    def __init__(self, store: Store) -> None:
+        self.__qualname__ = "the store"
+        self._store = store
+        self.whole = True
+
+    def __call__(self, event: Event) -> None:
+        from sloguard.core.events import Note, Observed
+
+        try:
+            self._store.record(event)
+        except Exception:
+            if not isinstance(event, Note | Observed):
+                self.whole = False
+            raise
 
 
 def _drive(
@@ -140,13 +166,13 @@ def _drive(
     made: Ports,
     chosen: Options,
     control: Control,
-    store: Store,
+    keeping: _Keeping,
     flags: dict[str, Any],
 ) -> RunEnded | None:
     from sloguard.engine.run import drive, run
 
     with ExitStack() as stack:
-        consumers: list[Consumer] = [store.record]
+        consumers: list[Consumer] = [keeping]
         if flags["journal_path"] is not None:
             from sloguard.render.journal import JournalWriter
 
@@ -160,13 +186,20 @@ def _progress() -> Iterator[Consumer]:
     """Redrawn on a terminal; plain lines on stderr everywhere else."""
     import time
 
-    if sys.stderr.isatty():
-        from sloguard.render.live import LiveProgress
-
-        with LiveProgress(console(stderr=True), time.time) as live:
-            yield live
+    if not sys.stderr.isatty():
+        yield plain_progress()
         return
-    yield plain_progress()
+    from sloguard.render.live import LiveProgress
+
+    live = LiveProgress(console(stderr=True), time.time)
+    try:
+        with suppress(OSError):
+            live.__enter__()
+        yield live
+    finally:
+        # A terminal that was closed meanwhile takes no verdict with it.
+        with suppress(OSError):
+            live.__exit__(None, None, None)
 
 
 def plain_progress(every: float = 10.0) -> Consumer:
@@ -183,7 +216,7 @@ def plain_progress(every: float = 10.0) -> Consumer:
             last[0] = event.at
         text = line(event)
         if text:
-            click.echo(text, err=True)
+            tell(text)
 
     return show
 
@@ -221,7 +254,7 @@ def recover_dead_runs(store: Store, settings: Settings) -> None:
     for event in recover(store, made, loader(), options(settings)):
         text = line(event)
         if text:
-            click.echo(f"recover: {text}", err=True)
+            tell(f"recover: {text}")
 
 
 @contextmanager
@@ -255,7 +288,7 @@ def _beating(store: Store, run: str) -> Iterator[None]:
             try:
                 store.beat(run)
             except OutsideError as error:
-                click.echo(f"sloguard: {error}", err=True)
+                tell(f"sloguard: {error}")
 
     threading.Thread(target=beat, name="heartbeat", daemon=True).start()
     try:
@@ -265,11 +298,14 @@ def _beating(store: Store, run: str) -> Iterator[None]:
 
 
 def _write_charts(store: Store, settings: Settings, ended: RunEnded) -> None:
-    """The pictures of a run, from the evidence that was kept."""
+    """The pictures of a run, from the evidence that was kept. Without them the verdict stands as well."""
     directory = settings.charts.directory
     if directory is None or ended.timeline is None:
         return
     from sloguard.cli.chart import draw_run
 
-    for path in draw_run(store, ended.run, directory / ended.run, settings):
-        click.echo(f"chart: {path}", err=True)
+    try:
+        for path in draw_run(store, ended.run, directory / ended.run, settings):
+            tell(f"chart: {path}")
+    except Exception as error:  # noqa: BLE001 - whatever stops a picture, the run has its outcome
+        tell(f"sloguard: no more charts: {type(error).__name__}: {error}")

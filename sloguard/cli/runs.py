@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sloguard.cli.common import (
+    FAILED,
     FORMATS,
     config_option,
     console,
@@ -173,7 +174,8 @@ def show(run: str, format_: str, events: bool, **flags: Any) -> None:  # fmt: sk
                 click.echo(f"{format_time(event.at)} {event.kind} {data}")
     if stored.document is None:
         fail(f"run {stored.id} ({stored.title}) is {stored.state}: there is no verdict yet")
-    show_verdict(stored.document, format_, None)
+    if not show_verdict(stored.document, format_, None):
+        sys.exit(FAILED)
     if format_ == "text":
         click.echo(f"run {stored.id}, from {stored.source or 'an unknown file'}", err=True)
 

@@ -76,7 +76,8 @@ def _handed(event: Event, consumers: list[Consumer], failed: set[int]) -> list[N
         except Exception as error:  # whatever it is, it is the consumer's, not the run's
             kind = type(event).__name__
             name = getattr(consumer, "__qualname__", type(consumer).__qualname__)
-            log.warning("%s failed at %s", name, kind, exc_info=True)
+            # All are told once, below: a full disk fails at every event.
+            log.info("%s failed at %s", name, kind, exc_info=True)
             if number not in failed:
                 failed.add(number)
                 text = f"{name} failed at {kind}: {type(error).__name__}: {error}"

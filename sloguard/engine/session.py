@@ -78,6 +78,7 @@ class Session:
         self.stop: Stop | None = None
         self._asked = 0
         self._beat_due = 0.0
+        self._unkept = ""
         # The marks, as far as they are known.
         self.start: float | None = None
         self.fault: float | None = None
@@ -242,8 +243,12 @@ class Session:
         try:
             write()
         except Exception as error:  # nothing in the ledger may stand before an undo
-            log.warning("the ledger could not be written (%s)", what, exc_info=True)
-            self.say("error", f"the ledger could not be written ({what}): {error}")
+            log.debug("the ledger could not be written (%s)", what, exc_info=True)
+            if self._unkept == str(error):
+                self.say("info", f"nor could this be written: {what}")
+            else:
+                self.say("error", f"the ledger could not be written ({what}): {error}")
+            self._unkept = str(error)
             return False
         return True
 

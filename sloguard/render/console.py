@@ -38,6 +38,8 @@ OUTCOME_STYLES = {
     "aborted": "bold magenta",
     "not-restored": "bold white on red",
 }
+#: Columns of a terminal below which a table would break its words.
+_TABLE_FITS = 60
 
 
 def print_verdict(document: Document, console: Console) -> None:
@@ -46,8 +48,11 @@ def print_verdict(document: Document, console: Console) -> None:
 
     rows = slo_rows(document) + probe_rows(document)
     console.print(Text(document["experiment"], style="bold"))
-    if rows:
+    if rows and console.width >= _TABLE_FITS:
         console.print(_table(rows))
+    else:
+        for row in rows:
+            console.print(_stacked(row))
     for row in unhappy(rows):
         console.print(_bullet(MARKS[row.verdict], STYLES[row.verdict], row.reason))
     said = {row.reason for row in rows}
@@ -91,6 +96,17 @@ def _table(rows: list[Row]) -> Any:
     return table
 
 
+def _stacked(row: Row) -> Text:
+    """A row of the table as lines, where there is no room for columns."""
+    from rich.text import Text
+
+    mark = f"{MARKS[row.verdict]} {row.verdict}"
+    lines = [Text.assemble((mark, STYLES[row.verdict]), f" {row.name} {row.objective}".rstrip())]
+    phases = zip(PhaseName, row.cells, strict=True)
+    lines += [Text.assemble(f"  {phase}: ", _cell(cell)) for phase, cell in phases]
+    return Text("\n").join(lines)
+
+
 def _cell(cell: Cell) -> Text:
     from rich.text import Text
 
@@ -113,7 +129,9 @@ def _print_failed(document: Document, console: Console) -> None:
     for activity in document.get("activities", ()):
         if activity["status"] == "failed" and activity["type"] == "action":
             text = f"{activity['section']}: {activity['name']} failed: {activity['error']}"
-            if activity["error"] and activity["error"] not in document["reason"]:
+            # Where it is the reason of the whole run it has been said.
+            told = f"{activity['name']}: {activity['error']}" in document["reason"]
+            if activity["error"] and not told:
                 console.print(_bullet("!", "yellow", text))
 
 

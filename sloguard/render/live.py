@@ -103,7 +103,8 @@ class LiveProgress:
                 Text(value, style=STYLES[one.verdict]),
                 Text(one.objective, style="dim"),
                 Text(sparkline(list(self._history.get(one.slo, ())), 24)),
-                Text(one.labels, style="dim"),
+                # Cut short rather than broken: the picture must not grow under the cursor.
+                Text(one.labels, style="dim", no_wrap=True, overflow="ellipsis"),
             )
         table.add_row(inner)
         return table
