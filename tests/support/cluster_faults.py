@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sloguard.engine.recover_cluster import recover_cluster
 from sloguard.faults.base import Context, find_fault
-from sloguard.ports import Object
+from sloguard.ports import Cluster, Object
+from sloguard.ports.rights import Call, Need, smallest
+from tests.fakes.recording import RecordingCluster
 from tests.support.clusters import Ground
 from tests.support.mortals import Mortals, records
 
 
 class Broken:
-    """A fault that has been planned; ``inject`` and ``undo`` do the rest, as the engine does."""
+    """A fault that has been planned; ``inject`` and ``undo`` do the rest, as the engine does.
+
+    Whatever it does on the cluster it must have declared as a need, in every test.
+    """
 
     def __init__(
-        self, ground: Ground, name: str, arguments: Mapping[str, Any], seed: int = 1
+        self,
+        ground: Ground,
+        name: str,
+        arguments: Mapping[str, Any],
+        seed: int = 1,
+        cluster: Cluster | None = None,
     ) -> None:
         self.fault = find_fault(name)
-        self.context = Context(cluster=lambda _context: ground.cluster, run="the-run", seed=seed)
+        self.arguments = arguments
+        self.cluster = RecordingCluster(cluster or ground.cluster, self._undeclared)
+        made = cast(Cluster, self.cluster)
+        self.context = Context(cluster=lambda _context: made, run="the-run", seed=seed)
         self.plan = self.fault.plan(arguments, self.context)
         self.records = [dict(i.record) for i in self.plan.injections]
         self.outputs: list[Any] = []
@@ -37,6 +50,26 @@ class Broken:
     def undo(self) -> list[str]:
         """All of them, newest first."""
         return [self.fault.undo(record, self.context) for record in reversed(self.records)]
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What it has declared."""
+        assert self.fault.needs is not None, f"{self.fault.name} declares no needs"
+        here = self.cluster.whereabouts()
+        own = self.cluster.own_namespace
+        call = Call.of(
+            self.fault.planner,
+            self.arguments,
+            own_namespace=own,
+            pod_namespace=here.namespace if here.pod else "",
+            resource=self.cluster.resource,
+        )
+        return smallest(self.fault.needs(call))
+
+    def _undeclared(self, used: Need) -> str:
+        if any(need.covers(used) for need in self.needs):
+            return ""
+        return f"{self.fault.name} did not declare: {used}; it declared: {'; '.join(map(str, self.needs))}"
 
     @property
     def targets(self) -> list[str]:
