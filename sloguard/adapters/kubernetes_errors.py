@@ -21,6 +21,8 @@ from sloguard.ports import (
 )
 
 _MOST_TEXT = 400
+#: An eviction of a pod that several budgets cover: a Status with this text, without reason or causes.
+_SEVERAL_BUDGETS = "more than one PodDisruptionBudget"
 _BY_STATUS: Mapping[int, type[ClusterError]] = {
     400: ClusterBadRequest,
     401: ClusterUnauthorized,
@@ -54,9 +56,15 @@ def refusal(
     elif status == 429 and _of_budget(causes):
         kind = TooManyDisruptions
         message = f"{message} {_of_budget(causes)}"
+    elif status == 500 and _SEVERAL_BUDGETS in message:
+        # Not passing: it stays so as long as both budgets are there.
+        kind = TooManyDisruptions
     elif status == 422 and tested and not causes:
         kind = ClusterConflict
         message = "a test of the patch failed: the object is not what it was"
+    elif status == 422 and any(c.get("field") == "metadata.uid" for c in causes):
+        # A patch that names the uid of another object; in a PUT or DELETE it would be a 409.
+        kind = ClusterConflict
     if not message:
         message = _excerpt(body) or f"status {status}"
     text = f"{asked}: {status} {reason}: {message}" if reason else f"{asked}: {status}: {message}"

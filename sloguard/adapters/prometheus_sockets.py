@@ -22,6 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 if TYPE_CHECKING:
+    from urllib3._base_connection import BaseHTTPConnection
     from urllib3.util.connection import _TYPE_SOCKET_OPTIONS
 
     _Socket = socket.socket
@@ -154,6 +155,11 @@ class _Pool(HTTPConnectionPool):
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
+
+    def _validate_conn(self, conn: BaseHTTPConnection) -> None:
+        # Without a warning for every connection where the settings say that the server is not verified.
+        if conn.is_closed:
+            conn.connect()
 
 
 class SpanAdapter(HTTPAdapter):

@@ -35,6 +35,8 @@ from sloguard.ports.resources import PODS
 from sloguard.ports.rights import Call, Need, on
 
 _LONGEST_WAIT = 3600.0
+#: How long a disruption budget that was just changed may take to be decided, and how often to ask, seconds.
+_DECIDING, _LOOK = 10.0, 0.2
 
 
 def _inject_termination(record: Record, context: Context) -> Json:
@@ -42,7 +44,7 @@ def _inject_termination(record: Record, context: Context) -> Json:
     name, namespace = str(record["name"]), str(record["namespace"])
     began = time.monotonic()
     try:
-        _terminate(cluster, name, namespace, record)
+        _terminate(cluster, name, namespace, record, context)
     except (ClusterNotFound, ClusterConflict) as error:
         raise FaultError(f"{namespace}/{name} ended before it could be hit") from error
     except TooManyDisruptions as error:

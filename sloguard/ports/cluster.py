@@ -65,7 +65,10 @@ class ClusterUnauthorized(ClusterError):
 
 
 class TooManyDisruptions(ClusterError):
-    """429 with the cause DisruptionBudget: an eviction that a PodDisruptionBudget does not allow."""
+    """429 with the cause DisruptionBudget: an eviction that a PodDisruptionBudget does not allow.
+
+    Also an eviction that no budget can decide, as several cover the pod.
+    """
 
 
 class ClusterInvalid(ClusterError):

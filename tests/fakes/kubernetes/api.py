@@ -65,10 +65,18 @@ class Target:
 
 
 class Api:
-    """Answers requests. ``suffix`` makes the random ends of names."""
+    """Answers requests. ``suffix`` makes the random ends of names. ``late``: what every namespace gets
+    comes by a controller some time after it, as on real servers, and not with it. ``minor``: of 1.x."""
 
-    def __init__(self, state: State, suffix: Callable[[], str] | None = None) -> None:
-        self.state = state
+    def __init__(
+        self,
+        state: State,
+        suffix: Callable[[], str] | None = None,
+        *,
+        late: bool = False,
+        minor: int = 36,
+    ) -> None:
+        self.state, self.late, self.minor = state, late, minor
         self._random = random.Random()
         self.suffix = suffix or (lambda: "".join(self._random.choices(_LETTERS, k=5)))
 
@@ -141,6 +149,22 @@ class Api:
             {},
         )
 
+    # What every namespace has.
+
+    def furnish(self, namespace: str) -> None:
+        """The service account ``default`` and the authority's certificate."""
+        if self.state.get("ServiceAccount", "default", namespace) is None:
+            about = {"name": "default", "namespace": namespace}
+            self.state.add(self.state.kind("ServiceAccount"), {"metadata": about})
+        if self.state.get("ConfigMap", "kube-root-ca.crt", namespace) is None:
+            about = {"name": "kube-root-ca.crt", "namespace": namespace}
+            made = {"metadata": about, "data": {"ca.crt": "a certificate"}}
+            self.state.add(self.state.kind("ConfigMap"), made)
+
+    def may_have_pods(self, namespace: str) -> bool:
+        """Whether pods are admitted: not before their service account is there."""
+        return self.state.get("ServiceAccount", "default", namespace) is not None
+
     # Reading.
 
     def _stored(self, target: Target) -> Object:
@@ -151,6 +175,8 @@ class Api:
 
     def _shown(self, target: Target, obj: Object) -> Object:
         body = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind")}
+        if self.minor < 34:
+            body = _with_null_times(body)
         return {
             "kind": target.kind.kind,
             "apiVersion": target.kind.api_version(target.version),
@@ -180,7 +206,8 @@ class Api:
             if not query.get("labelSelector") and not query.get("fieldSelector"):
                 about["remainingItemCount"] = left
         custom = target.kind.custom
-        shown = [self._shown(target, i) if custom else _bare(i) for i in items]
+        shown = [self._shown(target, i) for i in items]
+        shown = shown if custom else [_bare(i) for i in shown]
         version = target.kind.api_version(target.version)
         return {
             "kind": f"{target.kind.kind}List",
@@ -239,9 +266,16 @@ class Api:
         made = fill(kind, body, self.suffix() if kind.kind == "Pod" else "")
         strict = request.query.get("fieldValidation") == "Strict"
         made = validate(kind, made, strict)
+        if kind.kind == "Pod" and not self.may_have_pods(target.namespace):
+            name = f"{target.namespace}/default"
+            text = f'pods "{about["name"]}" is forbidden: error looking up service account {name}: serviceaccount "default" not found'
+            raise Refused(403, "Forbidden", text, {"name": about["name"], "kind": "pods"})
         if "dryRun" in request.query:
             return self._shown(target, made)
-        return self._shown(target, self.state.add(kind, made))
+        kept = self.state.add(kind, made)
+        if kind.kind == "Namespace" and not self.late:
+            self.furnish(kept["metadata"]["name"])
+        return self._shown(target, kept)
 
     def _namespace(self, target: Target, name: str) -> None:
         found = self.state.get("Namespace", target.namespace)
@@ -287,7 +321,8 @@ class Api:
         if wanted and wanted != old["metadata"]["resourceVersion"]:
             raise modified(target.kind, target.name)
         if new["metadata"].get("uid") not in (None, old["metadata"]["uid"]):
-            raise modified(target.kind, target.name)
+            # A PUT has its uid as a precondition, which is a conflict; a patch has not.
+            raise _other_uid(target, new["metadata"]["uid"])
         result = _combined(target, old, new)
         result = validate(target.kind, result, request.query.get("fieldValidation") == "Strict")
         if target.kind.kind == "Pod" and not target.subresource:
@@ -431,10 +466,11 @@ class Api:
     def _evict(self, request: Request, target: Target) -> Object:
         pod, options = self._stored(target), request.body.get("deleteOptions") or {}
         self._preconditions(target, pod, options.get("preconditions") or {})
-        running = pod["status"].get("phase") in ("Running", "Pending")
-        if running and not pod["metadata"].get("deletionTimestamp"):
-            self._ask_budgets(pod)
         dry = "dryRun" in request.query or bool(options.get("dryRun"))
+        # Pods that wait, have ended or are ending disturb nobody: no budget is asked.
+        running = pod["status"].get("phase") not in ("Pending", "Succeeded", "Failed")
+        if running and not pod["metadata"].get("deletionTimestamp"):
+            self._ask_budgets(pod, dry)
         self._deleted_pod(target, pod, options.get("gracePeriodSeconds"), dry)
         return {
             "kind": "Status",
@@ -444,7 +480,7 @@ class Api:
             "code": 201,
         }
 
-    def _ask_budgets(self, pod: Object) -> None:
+    def _ask_budgets(self, pod: Object, dry: bool) -> None:
         labels = pod["metadata"].get("labels") or {}
         budgets = [
             b
@@ -453,10 +489,12 @@ class Api:
         ]
         if len(budgets) > 1:
             text = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
-            raise Refused(500, "InternalError", f"Internal error occurred: {text}")
-        if not budgets or not _is_ready(pod):
+            raise Refused(500, "", text)  # a Status without a reason
+        if not budgets:
             return
         budget, status = budgets[0], budgets[0]["status"]
+        if not _is_ready(pod) and status["currentHealthy"] >= status["desiredHealthy"] > 0:
+            return  # it is not among those that the budget counts, and they are enough
         if status.get("observedGeneration", 0) < budget["metadata"]["generation"]:
             raise self._too_many(
                 f"The disruption budget {budget['metadata']['name']} is still being processed by the server.",
@@ -467,7 +505,10 @@ class Api:
             raise self._too_many(
                 f"The disruption budget {budget['metadata']['name']} needs {needs} healthy pods and has {has} currently"
             )
+        if dry:
+            return
         status["disruptionsAllowed"] -= 1
+        status.setdefault("disruptedPods", {})[pod["metadata"]["name"]] = stamp()
         self.state.put(self.state.kind("PodDisruptionBudget"), budget)
 
     def _too_many(self, message: str, retry: int = 0) -> Refused:
@@ -483,7 +524,8 @@ class Api:
     def _discovery(self, request: Request) -> Object | None:
         parts = request.path.strip("/").split("/")
         if request.path == "/version":
-            return VERSION
+            minor = str(self.minor)
+            return {**VERSION, "minor": minor, "gitVersion": f"v1.{minor}.2"}
         if request.path == "/apis":
             groups = sorted({k.group for k in self.state.kinds if k.group})
             return {
@@ -568,6 +610,28 @@ class Api:
 
 def _bare(obj: Object) -> Object:
     return {k: v for k, v in obj.items() if k not in ("apiVersion", "kind")}
+
+
+def _with_null_times(body: Object) -> Object:
+    """Servers before 1.34 show templates with a creationTimestamp that is null."""
+    template = (body.get("spec") or {}).get("template")
+    if not isinstance(template, dict):
+        return body
+    about = {"creationTimestamp": None, **(template.get("metadata") or {})}
+    return {**body, "spec": {**body["spec"], "template": {**template, "metadata": about}}}
+
+
+def _other_uid(target: Target, uid: str) -> Refused:
+    """An object that was made anew is no conflict to a patch: the uid is just not to be changed."""
+    said = f'Invalid value: "{uid}": field is immutable'
+    title = f"{target.kind.kind}.{target.kind.group}" if target.kind.group else target.kind.kind
+    cause = {"reason": "FieldValueInvalid", "message": said, "field": "metadata.uid"}
+    details = {"name": target.name, "kind": target.kind.kind, "causes": [cause]}
+    if target.kind.group:
+        details["group"] = target.kind.group
+    return Refused(
+        422, "Invalid", f'{title} "{target.name}" is invalid: metadata.uid: {said}', details
+    )
 
 
 def _place(obj: Object) -> tuple[str, str]:

@@ -6,6 +6,8 @@ import copy
 import hashlib
 import json
 import math
+import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ from tests.fakes.kubernetes.defaults import fill
 from tests.fakes.kubernetes.state import Object, State, stamp
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+NOT_READY = "node.kubernetes.io/not-ready"
 ZONE = "topology.kubernetes.io/zone"
 
 
@@ -28,16 +31,45 @@ def template_hash(template: Object) -> str:
     )
 
 
-class Controllers:
-    """``starts``: kubelets bring pods to Running and Ready; ``ends``: they end pods that are deleted."""
+class Lag:
+    """How late everybody is: seconds, from and to. What a kubelet does takes longer than a look."""
 
     def __init__(
-        self, state: State, api: Api, hashed: Callable[[Object], str] = template_hash
+        self,
+        look: tuple[float, float] = (0.05, 0.3),
+        kubelet: tuple[float, float] = (0.5, 2.0),
+        namespace: tuple[float, float] = (1.0, 3.0),
     ) -> None:
-        self._state, self._api, self._hash = state, api, hashed
+        self.look, self.kubelet, self.namespace = look, kubelet, namespace
+        self._due: dict[object, float] = {}
+
+    def over(self, key: object, span: tuple[float, float]) -> bool:
+        """Whether what began when this was first asked has taken its time by now."""
+        now = time.monotonic()
+        if now < self._due.setdefault(key, now + random.uniform(*span)):
+            return False
+        del self._due[key]
+        return True
+
+
+class Controllers:
+    """``starts``: kubelets bring pods to Running and Ready; ``ends``: they end pods that are deleted.
+
+    ``lag``: they take their time, each its own, as real ones do; None: they are there at once.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        api: Api,
+        hashed: Callable[[Object], str] = template_hash,
+        lag: Lag | None = None,
+    ) -> None:
+        self._state, self._api, self._hash, self._lag = state, api, hashed, lag
         self.starts = True
         self.ends = True
         self._address = 1
+        self._seen: dict[str, int] = {}
 
     def settle(self) -> None:
         """Until nothing changes any more."""
@@ -51,21 +83,42 @@ class Controllers:
     def step(self) -> None:
         """Each controller once. What they read and write is one moment to others."""
         with self._state.lock:
-            for part in (
-                self._nodes,
-                self._garbage,
-                self._deployments,
-                self._replica_sets,
-                self._stateful_sets,
-                self._daemon_sets,
-                self._schedule,
-                self._kubelets,
-                self._budgets,
-                self._endpoints,
-                self._statuses,
-                self._namespaces,
-            ):
+            for part in self._parts():
                 part()
+
+    def late_step(self) -> None:
+        """Each controller that has something new to look at, once its time has come."""
+        assert self._lag is not None
+        for part in self._parts():
+            name, waits = part.__name__, part in (self._kubelets, self._namespaces)
+            with self._state.lock:
+                version = self._state.version
+                if self._seen.get(name) == version and not waits:
+                    continue
+                if self._lag.over(name, self._lag.look):
+                    self._seen[name] = version
+                    part()
+
+    def _parts(self) -> tuple[Callable[[], None], ...]:
+        return (
+            self._nodes,
+            self._accounts,
+            self._garbage,
+            self._deployments,
+            self._replica_sets,
+            self._stateful_sets,
+            self._daemon_sets,
+            self._schedule,
+            self._kubelets,
+            self._budgets,
+            self._endpoints,
+            self._statuses,
+            self._namespaces,
+        )
+
+    def _late(self, key: object, span: str) -> bool:
+        """Whether this is still under way."""
+        return self._lag is not None and not self._lag.over(key, getattr(self._lag, span))
 
     def _put(self, kind: str, obj: Object) -> Object:
         return self._state.put(self._state.kind(kind), obj)
@@ -79,9 +132,27 @@ class Controllers:
 
     # Nodes and what is left behind.
 
+    def _accounts(self) -> None:
+        for namespace in self._state.all("Namespace"):
+            if not namespace["metadata"].get("deletionTimestamp"):
+                self._api.furnish(namespace["metadata"]["name"])
+
     def _nodes(self) -> None:
         for node in self._state.all("Node"):
             spec = node["spec"]
+            if _is_ready(node) and any(t["key"] == NOT_READY for t in spec.get("taints") or []):
+                # The node lifecycle controller takes away what was put there at creation.
+                spec["taints"] = [t for t in spec["taints"] if t["key"] != NOT_READY]
+                if not spec["taints"]:
+                    del spec["taints"]
+                self._put("Node", node)
+                continue
+            about = node["metadata"].setdefault("annotations", {})
+            if "node.alpha.kubernetes.io/ttl" not in about:
+                # Some write to a node when its tests have long begun.
+                about["node.alpha.kubernetes.io/ttl"] = "0"
+                self._put("Node", node)
+                continue
             taints = [t for t in spec.get("taints") or [] if t["key"] != UNSCHEDULABLE]
             had = len(taints) != len(spec.get("taints") or [])
             if spec.get("unschedulable") and not had:
@@ -112,6 +183,8 @@ class Controllers:
             if not namespace["metadata"].get("deletionTimestamp"):
                 continue
             name = namespace["metadata"]["name"]
+            if self._late(("namespace", name), "namespace"):
+                continue
             for kind in self._state.kinds:
                 for obj in self._state.all(kind.kind, name) if kind.namespaced else []:
                     self._remove(kind.kind, obj)
@@ -226,6 +299,8 @@ class Controllers:
                 self._make_pod("DaemonSet", owner, node=node)
 
     def _make_pod(self, kind: str, owner: Object, name: str = "", node: str = "") -> None:
+        if not self._api.may_have_pods(owner["metadata"]["namespace"]):
+            return  # refused; tried again with the next change
         about, template = owner["metadata"], copy.deepcopy(owner["spec"]["template"])
         metadata: Object = {"namespace": about["namespace"], **template.get("metadata", {})}
         if name:
@@ -282,12 +357,21 @@ class Controllers:
         self._state.put(self._state.kind("Pod"), pod, same_generation=True)
 
     def _kubelets(self) -> None:
+        for node in self._state.all("Node"):
+            if not _is_ready(node) and not self._late(node["metadata"]["uid"], "kubelet"):
+                node["status"] = _node_status(node["status"])
+                self._put("Node", node)
         for pod in self._state.all("Pod"):
+            uid = pod["metadata"]["uid"]
             if pod["metadata"].get("deletionTimestamp"):
-                if self.ends and not pod["metadata"].get("finalizers"):
+                ends = self.ends and not pod["metadata"].get("finalizers")
+                if ends and not self._late((uid, "end"), "kubelet"):
                     self._remove("Pod", pod)
             elif (
-                self.starts and pod["spec"].get("nodeName") and pod["status"]["phase"] == "Pending"
+                self.starts
+                and pod["spec"].get("nodeName")
+                and pod["status"]["phase"] == "Pending"
+                and not self._late((uid, "start"), "kubelet")
             ):
                 pod["status"] = self._running(pod)
                 self._put("Pod", pod)
@@ -518,11 +602,26 @@ def _counted(owner: Object, pods: list[Object]) -> Object:
     }
 
 
-def _is_ready(pod: Object) -> bool:
+def _is_ready(obj: Object) -> bool:
+    """Of a pod or a node."""
     return any(
         c["type"] == "Ready" and c["status"] == "True"
-        for c in pod["status"].get("conditions") or []
+        for c in (obj.get("status") or {}).get("conditions") or []
     )
+
+
+def _node_status(status: Object) -> Object:
+    """What a kubelet says of its node when it comes up."""
+    capacity = {"cpu": "32", "memory": "256Gi", "pods": "110"}
+    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}  # fmt: skip
+    rest = [c for c in status.get("conditions") or [] if c["type"] != "Ready"]
+    now = {"lastHeartbeatTime": stamp(), "lastTransitionTime": stamp()}
+    return {
+        "capacity": capacity,
+        "allocatable": capacity,
+        **status,
+        "conditions": [{**ready, **now}, *rest],
+    }
 
 
 def _condition(kind: str) -> Object:
@@ -547,9 +646,13 @@ def _fits(pod: Object, node: Object) -> bool:
     labels = node["metadata"].get("labels") or {}
     if any(labels.get(k) != v for k, v in selector.items()):
         return False
-    tolerated = {t.get("key") for t in pod["spec"].get("tolerations") or []}
+    tolerated = pod["spec"].get("tolerations") or []
     taints = node["spec"].get("taints") or []
-    return all(t["key"] in tolerated for t in taints if t["effect"] in ("NoSchedule", "NoExecute"))
+    return all(
+        any(t.get("key") == taint["key"] and t.get("effect", taint["effect"]) == taint["effect"] for t in tolerated)
+        for taint in taints
+        if taint["effect"] in ("NoSchedule", "NoExecute")
+    )  # fmt: skip
 
 
 def _needs_scale(spec: Object) -> bool:

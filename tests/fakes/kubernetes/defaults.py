@@ -11,6 +11,7 @@ from tests.fakes.kubernetes.kinds import Kind
 
 Object = dict[str, Any]
 
+NOT_READY = "node.kubernetes.io/not-ready"
 _TOLERATED = [
     {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
     for key in ("not-ready", "unreachable")
@@ -124,6 +125,8 @@ def _stateful_set(obj: Object) -> None:
     spec.setdefault("podManagementPolicy", "OrderedReady")
     spec.setdefault("updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
     spec.setdefault("revisionHistoryLimit", 10)
+    retained = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    spec.setdefault("persistentVolumeClaimRetentionPolicy", retained)
     obj["status"] = {"replicas": 0, "availableReplicas": 0}
 
 
@@ -149,7 +152,11 @@ def _budget(obj: Object) -> None:
 
 
 def _node(obj: Object) -> None:
-    obj.setdefault("spec", {})
+    # The admission plug-in TaintNodesByCondition: not to be used before somebody says that it is ready.
+    spec = obj.setdefault("spec", {})
+    taints = spec.setdefault("taints", [])
+    if not any(t["key"] == NOT_READY for t in taints):
+        taints.append({"key": NOT_READY, "effect": "NoSchedule"})
     obj.setdefault("status", {})
 
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 from tests.fakes.kubernetes import selecting
 from tests.fakes.kubernetes.answers import Nowhere, Refused
 from tests.fakes.kubernetes.api import Api, Request
-from tests.fakes.kubernetes.controllers import Controllers, template_hash
+from tests.fakes.kubernetes.controllers import Controllers, Lag, template_hash
 from tests.fakes.kubernetes.kinds import ISTIO
 from tests.fakes.kubernetes.rights import ADMIN
 from tests.fakes.kubernetes.state import Object, State
@@ -33,7 +33,8 @@ Log = Callable[[str, str, str, bool], str]
 class KubernetesDouble:
     """An API server with its controllers on a free port of this machine. ``with`` starts and stops it.
 
-    ``automatic``: the controllers run by themselves; else only in ``settle``.
+    ``automatic``: the controllers run by themselves; else only in ``settle``. ``lag``: they and the
+    kubelets take their time, as real ones do. ``minor``: the version 1.x whose ways it has.
     """
 
     def __init__(
@@ -43,10 +44,13 @@ class KubernetesDouble:
         automatic: bool = True,
         suffix: Callable[[], str] | None = None,
         hashed: Callable[[Object], str] = template_hash,
+        lag: Lag | None = None,
+        minor: int = 36,
     ) -> None:
-        self.state = State(istio)
-        self.api = Api(self.state, suffix)
-        self.controllers = Controllers(self.state, self.api, hashed)
+        self.state = State(istio, minor)
+        self.api = Api(self.state, suffix, late=lag is not None, minor=minor)
+        self.controllers = Controllers(self.state, self.api, hashed, lag)
+        self._lag = lag
         self.trouble = Trouble()
         self.tokens: dict[str, str] = {ADMIN_TOKEN: ADMIN}
         #: (method, path with its query) of every request, in order.
@@ -111,6 +115,8 @@ class KubernetesDouble:
         return path
 
     def _control(self) -> None:
+        while self._lag is not None and not self._stopping.wait(0.01):
+            self.controllers.late_step()
         seen = -1
         while not self._stopping.is_set():
             with self.state.lock:
@@ -276,8 +282,15 @@ class _Handler(BaseHTTPRequestHandler):
                     self._event(event, double.api._shown(target, obj))
         if double.trouble.away.is_set():
             self._drop()
-        else:
-            self.wfile.write(b"0\r\n\r\n")
+            return
+        if request.query.get("allowWatchBookmarks") == "true" and not double.stopping:
+            about = {"resourceVersion": str(seen), "creationTimestamp": None}
+            shown = {
+                "kind": target.kind.kind,
+                "apiVersion": target.kind.api_version(target.version),
+            }
+            self._event("BOOKMARK", {**shown, "metadata": about})
+        self.wfile.write(b"0\r\n\r\n")
 
     def _event(self, kind: str, obj: Object) -> None:
         data = json.dumps({"type": kind, "object": obj}).encode() + b"\n"

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from tests.fakes.kubernetes.kinds import BUILT_IN, ISTIO, Kind
@@ -25,13 +26,17 @@ def stamp(ahead: float = 0.0) -> str:
 class State:
     """All objects. Whoever reads or writes holds ``lock``; every change wakes those who wait for it."""
 
-    def __init__(self, istio: tuple[str, ...] = ISTIO.versions) -> None:
+    def __init__(self, istio: tuple[str, ...] = ISTIO.versions, minor: int = 36) -> None:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.version = 100
         self.oldest = 0
         self.history: list[tuple[int, str, Kind, Object]] = []
-        self.kinds: list[Kind] = [*BUILT_IN]
+        self.kinds: list[Kind] = [
+            # Pods have a generation from 1.34 on.
+            replace(kind, generation=minor >= 34) if kind.kind == "Pod" else kind
+            for kind in BUILT_IN
+        ]
         if istio:
             self.kinds.append(Kind(**{**ISTIO.__dict__, "versions": istio}))
         self._objects: dict[str, dict[Key, Object]] = {}
