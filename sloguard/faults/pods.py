@@ -58,16 +58,27 @@ def _inject_termination(record: Record, context: Context) -> Json:
     return output
 
 
-def _terminate(cluster: Cluster, name: str, namespace: str, record: Record) -> None:
+def _terminate(
+    cluster: Cluster, name: str, namespace: str, record: Record, context: Context
+) -> None:
     uid, grace = str(record["uid"]), record["grace"]
     if not record["evict"]:
         cluster.delete(PODS, name, namespace, uid=uid, grace=grace)
         return
-    try:
-        cluster.evict(name, namespace, uid=uid, grace=grace)
-    except ClusterUnreachable as error:
-        if error.applied is False or not pod_is_gone(cluster, name, namespace, uid):
-            raise
+    ends = time.monotonic() + _DECIDING
+    while True:
+        try:
+            cluster.evict(name, namespace, uid=uid, grace=grace)
+        except ClusterUnreachable as error:
+            if error.applied is False or not pod_is_gone(cluster, name, namespace, uid):
+                raise
+        except TooManyDisruptions as error:
+            # With a time to come back after, the budget has only just been changed and is not decided.
+            late = time.monotonic() >= ends
+            if not error.retry_after or late or context.stop.wait(_LOOK):
+                raise
+            continue
+        return
 
 
 def _wait(cluster: Cluster, record: Record, context: Context, began: float) -> dict[str, Any]:
