@@ -11,7 +11,11 @@ import msgspec
 from msgspec import Raw
 
 from sloguard.adapters.prometheus_errors import excerpt
+from sloguard.core.series import PARTIAL
 from sloguard.ports import BadAnswer
+
+#: How annotations of a query begin, which older servers put among the warnings.
+_ABOUT_THE_QUERY = "PromQL "
 
 # Inside a JSON string every quote is escaped, so these cannot occur there: `"metric":` would be
 # `\"metric\":`. They are how Prometheus, Thanos, Mimir and VictoriaMetrics write an answer.
@@ -87,13 +91,17 @@ def decode(decoder: msgspec.json.Decoder[Any], body: bytes | bytearray | Raw) ->
 
 
 def notes_of(answer: Answer) -> Iterator[str]:
-    """Warnings and infos, word for word; raises BadAnswer for an answer that is no success."""
+    """Warnings and infos, word for word; raises BadAnswer for an answer that is no success.
+
+    A warning that is not about the query itself is about the storage: some of it did not answer.
+    """
     if answer.status != "success":
         raise BadAnswer(f"the answer has the status '{answer.status}', not 'success'")
-    yield from answer.warnings or ()
+    for warning in answer.warnings or ():
+        yield warning if warning.startswith(_ABOUT_THE_QUERY) else PARTIAL + warning
     yield from answer.infos or ()
     if answer.isPartial:
-        yield "the answer is partial: some of the storage did not answer"
+        yield f"{PARTIAL}some of the storage did not answer"
 
 
 def decode_data(body: bytes | bytearray, kind: Any) -> Any:

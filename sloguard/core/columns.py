@@ -100,6 +100,10 @@ def _judge_block(
         values, shared, removed, no_data=slo.no_data, idle=slo.idle, last_of_all=last_of_all
     )
     dark = darkness(points, shared, slo, evidence.scrape_interval)
+    if evidence.partial:
+        # A series that the answer lacks may be where the rest of the data is.
+        nowhere = np.zeros(len(values.labels), dtype=bool)
+        dark = replace(dark, gone=dict.fromkeys(dark.gone, nowhere))
     baseline = baselines(points, shared, slo.min_coverage)
     lookback = evidence.lookback or 0.0
     phases = {}

@@ -41,6 +41,7 @@ class Why(IntEnum):
     EMPTY_PHASE = 18
     ALL_EXCUSED = 19
     NO_GRID_POINT = 20
+    PARTIAL = 21
 
 
 @dataclass(frozen=True, slots=True)

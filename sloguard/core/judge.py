@@ -30,10 +30,15 @@ def judge_slo(
     slo = evidence.slo
     if evidence.error:
         return _unknown(evidence, evidence.error)
+    if evidence.partial:
+        # What is missing from a partial answer was not missing from the service.
+        evidence = replace(evidence, slo=replace(slo, no_data="inconclusive"))
     surroundings = surroundings or Surroundings()
     shared = frame(evidence, timeline, surroundings)
     values = slo_values(evidence)
     if not values.sampled.any():
+        if evidence.partial:
+            return _unknown(evidence, f"no data in the whole window; {evidence.partial}")
         return _judge_silence(evidence, values, shared, surroundings, declared_after)
     columns = judge_columns(evidence, values, shared, surroundings, declared_after)
     _leave_out_idle(columns)
@@ -41,6 +46,11 @@ def judge_slo(
         for phase in columns.phases.values():
             judged = phase.verdict > NOT_JUDGED
             phase.verdict[judged], phase.why[judged] = INCONCLUSIVE, Why.LOOKBACK_UNKNOWN
+    elif evidence.partial:
+        # A breach that was seen was there; that all held, nobody has seen.
+        for phase in columns.phases.values():
+            unseen = phase.verdict == Verdict.MET.rank
+            phase.verdict[unseen], phase.why[unseen] = INCONCLUSIVE, Why.PARTIAL
     facts = Facts(evidence, values, shared, surroundings, columns, declared_after)
     return _summed_up(evidence, JudgedSeries(facts), slo.name)
 

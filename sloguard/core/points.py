@@ -62,7 +62,7 @@ def _pair_values(evidence: SloEvidence) -> Values:
     if part.labels != labels:
         labels = tuple(dict.fromkeys((*total.labels, *part.labels)))
         total, part = _on_rows(total, labels), _on_rows(part, labels)
-    part_values, part_known = _matched_against_absence(part, same_metric=evidence.same_metric)
+    part_values, part_known = _matched_against_absence(part, evidence)
     # A negative total (a recording rule gone wrong) proves as little as one of 0.
     counted = total.present & (total.values > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -99,14 +99,17 @@ def _on_rows(answer: Matrix, labels: tuple[LabelSet, ...]) -> Matrix:
     return Matrix(answer.grid, labels, values, present, answer.notes)
 
 
-def _matched_against_absence(part: Matrix, *, same_metric: bool) -> tuple[Floats, Bools]:
+def _matched_against_absence(part: Matrix, evidence: SloEvidence) -> tuple[Floats, Bools]:
     """Values with 0 where absence means 0, and where they are known.
 
     One exporter tells both numbers: what it does not list did not happen. From another exporter that
-    holds only until it has listed the series once; after that its silence is a gap.
+    holds only until it has listed the series once; after that its silence is a gap. In a partial answer
+    silence is always one.
     """
     filled = np.where(part.present, part.values, 0.0)
-    if same_metric:
+    if evidence.partial:
+        return filled, part.present
+    if evidence.same_metric:
         return filled, np.ones(part.present.shape, dtype=bool)
     seen_earlier = np.maximum.accumulate(part.present, axis=1)
     return filled, np.asarray(part.present | ~seen_earlier)

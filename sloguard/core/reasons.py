@@ -238,6 +238,10 @@ def _lookback_unknown(f: Facts, row: int, phase: PhaseName) -> str:
     return f.evidence.lookback_problem or "the lookback of the query is not known"
 
 
+def _partial(f: Facts, row: int, phase: PhaseName) -> str:
+    return f"{f.evidence.partial}: what is missing may have been in breach ({phase})"
+
+
 def _empty_phase(f: Facts, row: int, phase: PhaseName) -> str:
     return f"the phase has no length ({phase})"
 
@@ -271,6 +275,7 @@ _TEXTS: dict[Why, Text] = {
     Why.RECOVERED: _recovered,
     Why.ENDED: _ended,
     Why.LOOKBACK_UNKNOWN: _lookback_unknown,
+    Why.PARTIAL: _partial,
     Why.EMPTY_PHASE: _empty_phase,
     Why.NO_GRID_POINT: _no_grid_point,
     Why.ALL_EXCUSED: _all_excused,

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from sloguard.core.model import Slo
 from sloguard.core.windows import Grid
 
+#: How the note of an answer begins that lacks some of the data (Thanos without one of its stores, say).
+PARTIAL = "the answer is partial: "
+
 LabelSet = tuple[tuple[str, str], ...]
 
 
@@ -25,7 +28,7 @@ class Matrix:
 
     ``values`` (series x points, float64) holds NaN both for a sample that is NaN and for no sample;
     ``present`` (same shape, bool) tells them apart. ``labels``: one label set a series.
-    ``notes``: Prometheus's warnings and infos, word for word.
+    ``notes``: Prometheus's warnings and infos, word for word, after PARTIAL where data is missing.
     """
 
     grid: Grid
@@ -76,6 +79,11 @@ class SloEvidence:
     same_metric: bool = True
     error: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def partial(self) -> str:
+        """What says that some of the data was missing from the answers; empty where nothing does."""
+        return next((note for note in self.notes if note.startswith(PARTIAL)), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sloguard.adapters.prometheus_decode import Rows, decode_vector
 from sloguard.adapters.prometheus_numbers import NumberParser, number_parser, parse_plainly
-from sloguard.core.series import Matrix
+from sloguard.core.series import PARTIAL, Matrix
 from sloguard.core.windows import Grid
 from sloguard.ports import BadAnswer, BadQuery
 from tests.support.prometheus_api import full, matrix, series, success, vector
@@ -127,7 +127,7 @@ def test_any_answer_reads_as_plain_json_does(
         body = json.dumps(json.loads(body), indent=1).encode()
     found = decoded(body, parser=number_parser if parser == "fast" else lambda: parse_plainly)
     assert [dict(labels) for labels in found.labels] == [labels for labels, _ in answer]
-    assert list(found.notes) == list(dict.fromkeys(warnings))
+    assert list(found.notes) == [PARTIAL + w for w in dict.fromkeys(warnings)]
     for row, (_, points) in enumerate(answer):
         assert {i for i, _ in points} == set(np.flatnonzero(found.present[row]).tolist())
         for i, text in points:
@@ -153,7 +153,7 @@ class TestJoining:
         assert answer.present[0].tolist() == [True, True, False, False, False, False]
         assert answer.values[1][answer.present[1]].tolist() == [2.0, 4.0]
         assert grid.times[answer.present[41]].tolist() == [at[3], at[5]]
-        assert answer.notes == ("slow", "odd")
+        assert answer.notes == (f"{PARTIAL}slow", "odd")
         assert answer.values.shape == (42, 6)
 
     def test_a_sample_of_another_piece_is_not_taken(self) -> None:
@@ -258,7 +258,11 @@ class TestVectors:
             decode_vector(success({"resultType": kind, "result": []}))
 
     def test_a_partial_answer_is_noted(self) -> None:
-        assert "partial" in decode_vector(vector(isPartial=True)).notes[0]
+        assert decode_vector(vector(isPartial=True)).notes[0].startswith(PARTIAL)
+
+    def test_what_is_said_of_the_query_is_not_about_the_storage(self) -> None:
+        said = ["PromQL warning: bucket label", "receive series from Addr: store-2: timeout"]
+        assert decode_vector(vector(warnings=said)).notes == (said[0], PARTIAL + said[1])
 
 
 def test_an_answer_of_1_mb_needs_less_than_as_much_again() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from sloguard.adapters.prometheus import Prometheus, PrometheusSettings
+from sloguard.core.series import PARTIAL
 from sloguard.core.windows import Grid
 from sloguard.ports import BadAnswer, BadQuery, MetricsRefused, Selection
 from tests.support.http_double import Answer, HttpDouble, Request, Script, in_turn, reply
@@ -162,7 +163,7 @@ class TestPieces:
         assert answer.present[0].all()
         assert np.flatnonzero(answer.present[1]).tolist() == [10]
         assert np.flatnonzero(answer.present[2]).tolist() == [24_990]
-        assert answer.notes == ("one warning",)
+        assert answer.notes == (f"{PARTIAL}one warning",)
 
     def test_an_error_of_one_piece_is_the_answers(self) -> None:
         good = reply(matrix())

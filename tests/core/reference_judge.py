@@ -13,7 +13,7 @@ from statistics import median
 
 from sloguard.core.model import PhaseName, PhaseRule, Policy, Slo, Timeline, Tolerance, Verdict
 from sloguard.core.objective import Between, Bound, Comparison, Objective
-from sloguard.core.series import LabelSet, Matrix, SloEvidence, Surroundings
+from sloguard.core.series import PARTIAL, LabelSet, Matrix, SloEvidence, Surroundings
 
 MS = 0.0005
 TINY = 1e-9
@@ -104,6 +104,7 @@ def read_series(evidence: SloEvidence) -> dict[LabelSet, list[Point]]:
             k: [plain_point(t, v) for t, v in zip(times, r, strict=True)] for k, r in plain.items()
         }
     is_bad = evidence.slo.bad is not None
+    partial = any(note.startswith(PARTIAL) for note in evidence.notes)
     totals = nameless(rows(evidence.answers.get("total"), len(times)))
     parts = nameless(rows(evidence.answers.get("bad" if is_bad else "good"), len(times)))
     nothing: list[float | None] = [None] * len(times)
@@ -113,7 +114,10 @@ def read_series(evidence: SloEvidence) -> dict[LabelSet, list[Point]]:
         total_row, part_row = totals.get(labels, nothing), parts.get(labels, nothing)
         for at, total, part in zip(times, total_row, part_row, strict=True):
             points.append(
-                pair_point(at, total, part, seen and not evidence.same_metric, bad=is_bad)
+                # Reading: in a partial answer silence is a gap, never zero events.
+                pair_point(
+                    at, total, part, partial or (seen and not evidence.same_metric), bad=is_bad
+                )
             )
             seen = seen or part is not None
         made[labels] = points
@@ -225,6 +229,10 @@ class Case:
     def lookback(self) -> float:
         return self.evidence.lookback or 0.0
 
+    @property
+    def partial(self) -> bool:
+        return any(note.startswith(PARTIAL) for note in self.evidence.notes)
+
     def span(self, phase: PhaseName) -> tuple[float, float]:
         line = self.timeline
         return {
@@ -259,8 +267,9 @@ def rule_points(case: Case, series: Series) -> None:
         if point.raw == "idle":
             policy = case.slo.idle
         elif point.raw == "gap" and not point.away:
-            # Reading: no_data speaks of the service; Prometheus's own absence is not ruled by it.
-            policy = case.slo.no_data
+            # Reading: no_data speaks of the service; Prometheus's own absence is not ruled by it, nor
+            # what a partial answer lacks.
+            policy = "inconclusive" if case.partial else case.slo.no_data
         if isinstance(policy, str):
             point.ruled = "" if policy == "inconclusive" else policy
         else:
@@ -546,7 +555,8 @@ def phase_verdict(case: Case, series: Series, phase: PhaseName, points: list[Poi
     # Reading: outside `after` a run that spans a gap is proven, also where the gap is a dark one.
     if phase is not PhaseName.AFTER and judge("gap", "gap") is DEVIATED:
         return DEVIATED
-    if readings == {DEVIATED} or gone_dark(case, rule, points):
+    # Reading: what a partial answer lacks is not gone.
+    if readings == {DEVIATED} or (not case.partial and gone_dark(case, rule, points)):
         return DEVIATED
     if unsure or blind_too_long(case, rule, counted) or len(readings) > 1:
         return INCONCLUSIVE
@@ -576,7 +586,8 @@ def judge_phase(case: Case, series: Series, phase: PhaseName) -> Phase:
         return Phase(NOT_JUDGED)
     kinds = [p.kind for p in points]
     verdict = phase_verdict(case, series, phase, points)
-    if series.never and verdict is MET:
+    # Reading: where some of the data is missing nobody has seen that all held.
+    if (series.never or case.partial) and verdict is MET:
         verdict = INCONCLUSIVE
     made = Phase(
         verdict,

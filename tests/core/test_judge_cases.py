@@ -1,11 +1,13 @@
 """Case by case: life, darkness, blindness, idle points, pairs, recovery, coverage, lookback."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sloguard.core.judge import judge_slo
 from sloguard.core.model import PhaseName
-from sloguard.core.series import Surroundings
+from sloguard.core.series import PARTIAL, Surroundings
 from tests.support.evidence import FAULT, between, evidence_of, judged, marks, rule, slo
 
 BEFORE, DURING, AFTER = PhaseName.BEFORE, PhaseName.DURING, PhaseName.AFTER
@@ -214,6 +216,43 @@ def test_idle_rules_points_where_nothing_happened(policy, verdict):
 def test_prometheus_being_away_is_not_ruled_by_no_data():
     result = judged(slo(no_data="breach"), between(20, 40, None), surroundings=away(20, 40))
     assert result.verdict == "inconclusive"
+
+
+# --- partial answers
+
+
+def partly(declared, answers, **more):
+    """Judged where a store was away."""
+    evidence = evidence_of(declared, marks(), answers, **more)
+    return judge_slo(replace(evidence, notes=(f"{PARTIAL}store-2: timeout",)), marks())
+
+
+def test_of_a_partial_answer_nothing_is_met_and_the_reason_says_so():
+    result = partly(slo(), {"query": {"web": 0.0}})
+    assert result.verdict == "inconclusive"
+    assert "the answer is partial: store-2: timeout" in result.reason
+    assert {p.verdict for p in result.series[0].phases.values()} == {"inconclusive"}
+    assert not result.settled
+
+
+def test_a_breach_in_a_partial_answer_stays_proven():
+    assert partly(slo(), {"query": {"web": between(10, 20, 0.08)}}).verdict == "deviated"
+
+
+@pytest.mark.parametrize("policy", ["inconclusive", "breach", 0.5])
+def test_what_a_partial_answer_lacks_is_neither_gone_nor_ruled(policy):
+    gone = {"query": {"web": between(20, 999, None)}}
+    assert partly(slo(no_data=policy), gone).verdict == "inconclusive"
+    result = partly(slo(no_data=policy), {"query": {}})
+    assert result.verdict == "inconclusive"
+    assert "partial" in result.reason
+
+
+def test_the_half_of_a_pair_that_a_partial_answer_lacks_is_not_zero():
+    halves = {"total": {"web": 50.0}, "good": {}}
+    whole = judge_slo(evidence_of(slo(pair="good"), marks(), halves), marks())
+    assert whole.verdict == "deviated"
+    assert partly(slo(pair="good"), halves).verdict == "inconclusive"
 
 
 # --- values

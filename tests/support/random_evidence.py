@@ -10,7 +10,7 @@ import numpy as np
 
 from sloguard.core.model import PhaseRule, Policy, Slo, Timeline, Tolerance
 from sloguard.core.objective import parse_objective
-from sloguard.core.series import LabelSet, Matrix, SloEvidence, Surroundings, label_set
+from sloguard.core.series import PARTIAL, LabelSet, Matrix, SloEvidence, Surroundings, label_set
 from sloguard.core.windows import Grid, pinned_grid
 from tests.support.evidence import FAULT
 
@@ -57,6 +57,7 @@ def random_case(random: Random) -> Given:
         lookback_problem="" if lookback is not None else "the rules API does not answer",
         scrape_interval=random.choice([None, None, step, step * 3, step / 2]),
         same_metric=chance(random, 0.5),
+        notes=(f"{PARTIAL}store 2 is away",) if chance(random, 0.05) else (),
     )
     surroundings = _surroundings(random, grid, step)
     return Given(evidence, timeline, surroundings, _length(random, step))
