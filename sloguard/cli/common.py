@@ -116,11 +116,13 @@ def load_experiment(
     var_files: tuple[Path, ...] = (),
     *,
     slos_alone: bool = False,
+    probes: bool = True,
 ) -> Experiment:
     """Read and check a file; ends with all of its problems, ``file:line:column`` each.
 
     Warnings go to stderr. What variable files add to the environment joins this process's own, as in the
-    Chaos Toolkit. ``slos_alone``: a list of SLOs will do; then nothing of it is carried out.
+    Chaos Toolkit. ``slos_alone``: a list of SLOs will do; then nothing of it is carried out. ``probes`` False: nor
+    are the probes of its configuration.
     """
     from sloguard.bootstrap import run_probe
     from sloguard.spec import SpecError, read
@@ -136,7 +138,7 @@ def load_experiment(
             file,
             variables=variables or {},
             var_files=var_files,
-            run_probe=None if slos_alone else probing,
+            run_probe=probing if probes and not slos_alone else None,
             slos_alone=slos_alone,
         )
         if not slos_alone:

@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("sloguard.cli.init", "Write a first experiment from what Prometheus has."),
     "discover": ("sloguard.cli.discover", "List the faults and probes with their arguments."),
     "demo": ("sloguard.cli.demo", "A shop of real processes, broken four times."),
+    "rbac": (
+        "sloguard.cli.rbac",
+        "Print the smallest roles that let experiments run on Kubernetes.",
+    ),
     "runs": ("sloguard.cli.runs", "List, show, delete and export the runs that were kept."),
     "chart": ("sloguard.cli.chart", "Draw a run's SLOs as PNG, SVG or PDF."),
     "recover": ("sloguard.cli.recover", "Undo what a killed run left behind."),

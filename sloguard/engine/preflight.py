@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sloguard.core.events import Event, Note, Preflight
@@ -20,10 +20,12 @@ from sloguard.core.text import format_duration, format_series, format_value
 from sloguard.engine.guard import Unreadable, Values, breaches, shown
 from sloguard.engine.injection import fault_of, holder, plan_of
 from sloguard.engine.loop import Work
+from sloguard.engine.permission import Permission, ask
 from sloguard.engine.queries import Queries, look_up
 from sloguard.engine.session import NotStarted, Session, Stopped
 from sloguard.faults.base import FaultError, Plan
 from sloguard.ports import Held, Metrics, MetricsError, OutsideError
+from sloguard.render.rbac import table
 from sloguard.spec.substitution import fill_provider
 
 #: A clock that is known less well than this blurs the marks.
@@ -62,7 +64,8 @@ def preflight(session: Session) -> Work[None]:
             "the experiment has SLOs or guards, and no Prometheus is configured; give --prometheus URL",
         )
     yield from _activities(found)
-    yield from _faults(found)
+    permissions = yield from _rights(found)
+    yield from _faults(found, permissions)
     if found.against:
         raise NotStarted("; ".join(found.against))
 
@@ -199,11 +202,46 @@ def _may_be_made(activity: Activity) -> bool:
     return activity.provider.get("type") == "process" and os.sep in str(path)
 
 
-def _faults(found: _Findings) -> Work[None]:
+def _rights(found: _Findings) -> Work[tuple[Permission, ...]]:
+    """Whether these credentials may do what sloguard's own functions do on clusters, undo included."""
+    session = found.session
+    try:
+        permissions: tuple[Permission, ...] = yield from session.attempt(
+            functools.partial(ask, session.ports.clusters, session.experiment), "rights"
+        )
+    except OutsideError as error:
+        # What cannot be asked is tried: a plan on the same cluster tells what is wrong with it.
+        yield found.odd("rights", f"they could not be asked for: {error}")
+        return ()
+    for one in permissions:
+        if one.blind:
+            yield from _refused(found, one)
+    return permissions
+
+
+def _refused(found: _Findings, one: Permission) -> Iterator[Event]:
+    """A table of what is missing, and what gives it."""
+    session = found.session
+    missing = f"{len(one.denied)} of {len(one.needed)} that this takes on {one.name} are missing"
+    for text in (missing, *table((demand.need, demand.activities) for demand in one.denied)):
+        yield Preflight(session.now(), "rights", False, session.masker.text(text))
+    file = session.experiment.source or "EXPERIMENT"
+    account = "--service-account NAMESPACE/NAME"
+    by_hand = f"give them with: sloguard rbac {file} {account} | kubectl apply -f -"
+    yield Preflight(session.now(), "rights", False, session.masker.text(by_hand))
+    shown = ", ".join(str(demand.need) for demand in one.denied[:5])
+    more = f" and {len(one.denied) - 5} more" if len(one.denied) > 5 else ""
+    found.against.append(session.masker.text(f"rights: {missing}: {shown}{more}; {by_hand}"))
+
+
+def _faults(found: _Findings, permissions: Sequence[Permission]) -> Work[None]:
     """What each of sloguard's faults would hit now; and nobody else's run on the same targets."""
     session, experiment = found.session, found.session.experiment
     keys = {f"experiment:{experiment.title}"}
+    plans: list[Plan] = []
     made_before = False
+    if any(one.blind for one in permissions):
+        return
     for activity in experiment.method:
         if activity.kind != "action":
             continue
@@ -223,11 +261,32 @@ def _faults(found: _Findings) -> Work[None]:
         else:
             made_before = made_before or plan is None
         if plan is not None:
+            plans.append(plan)
             keys.update(i.lock for i in plan.injections if i.lock)
             yield found.good(name, _told(plan))
+    yield from _permitted(found, permissions, plans)
     if found.against:
         return
     yield from _lock(found, keys)
+
+
+def _permitted(
+    found: _Findings, permissions: Sequence[Permission], plans: Sequence[Plan]
+) -> Work[None]:
+    """Once it is known where: rights in these namespaces will do."""
+    session = found.session
+    for one in permissions:
+        try:
+            narrow = yield from session.attempt(
+                functools.partial(one.narrowed, session.ports.clusters, plans), "rights"
+            )
+        except OutsideError as error:
+            yield found.odd("rights", f"they could not be asked for: {error}")
+            continue
+        if narrow.denied:
+            yield from _refused(found, narrow)
+        else:
+            yield found.good("rights", f"all {len(one.needed)} that this takes on {one.name}")
 
 
 def _lock(found: _Findings, keys: set[str]) -> Iterator[Event]:

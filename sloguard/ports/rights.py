@@ -100,14 +100,16 @@ class Call:
     """A call as it will be made, and where from.
 
     ``arguments``: all of them, defaults filled in. ``own_namespace``: where sloguard keeps what belongs to no
-    namespace. ``pod_namespace``: of the pod that it runs in, empty outside of the cluster. ``resource``: the resource of a manifest by its
-    apiVersion and kind; raises ClusterError where the cluster does not serve it.
+    namespace. ``pod_namespace``: of the pod that it runs in, empty outside of the cluster. ``resource``: the
+    resource of a manifest by its apiVersion and kind; raises ClusterError where the cluster does not serve
+    it. ``folder``: where the experiment's file is.
     """
 
     arguments: Mapping[str, Any]
     own_namespace: str = "default"
     pod_namespace: str = ""
     resource: Callable[[str, str], Resource] = guessed
+    folder: str = ""
 
     @classmethod
     def of(
