@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -41,6 +42,7 @@ def context_of(session: Session, stop: threading.Event) -> Context:
         seed=session.seed,
         run=session.run,
         cluster=session.ports.clusters,
+        folder=os.path.dirname(session.experiment.source),
     )
 
 

@@ -43,7 +43,8 @@ class Context:
     ``stop`` is set when the fault has to end early. ``save`` makes a new undo record durable before it
     returns; ``note`` says something to the people watching. ``random`` is seeded from ``seed``.
     ``allow_url`` says why a URL may not be called, or None where it may. ``cluster`` gives the cluster of
-    a context, or the one of the settings for None; raises ClusterError where there is none.
+    a context, or the one of the settings for None; raises ClusterError where there is none. ``folder``: where
+    the experiment's file is, for files beside it; empty for the working directory.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -53,6 +54,7 @@ class Context:
     run: str = ""
     allow_url: Callable[[str], str | None] = lambda _url: None
     cluster: Clusters = ambient.cluster
+    folder: str = ""
     random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -143,6 +145,7 @@ FAMILIES: dict[str, str] = {
     "nodes": "sloguard.faults.nodes",
     "deployments": "sloguard.faults.deployments",
     "netpol": "sloguard.faults.netpol",
+    "kubernetes": "sloguard.faults.kubernetes",
 }
 
 _registry: dict[str, Fault] = {}

@@ -141,7 +141,9 @@ def removals_of(obj: Object, record: Mapping[str, Any]) -> list[Edit]:
     kind, edits = str(record["kind"]), list[Edit]()
     for index, route in enumerate((obj.get("spec") or {}).get("http") or []):
         found = route.get("fault") or {}
-        if kind in found and _leads(route, record["destinations"]):
+        # What sloguard has put in front of a route goes, or stays, as a whole.
+        ours = str(route.get("name") or "").startswith("sloguard-")
+        if kind in found and not ours and _leads(route, record["destinations"]):
             rest = () if set(found) == {kind} else (kind,)
             edits.append(Put(("spec", "http", index, "fault", *rest), None))
     return edits

@@ -82,8 +82,13 @@ def inject(record: Record, context: Context, edits: Callable[[Object], Sequence[
     return alter(record, context, lambda obj: marked(obj, record["entry"], edits(obj)))
 
 
-def alter(record: Record, context: Context, how: Callable[[Object], Object]) -> Object:
-    """As ``inject``, for what does more than leave an entry: ``how`` gives the object as it shall be."""
+def alter(
+    record: Record, context: Context, how: Callable[[Object], Object], *, kept: bool = True
+) -> Object:
+    """As ``inject``, for what does more than leave an entry: ``how`` gives the object as it shall be.
+
+    ``kept`` False: what was changed is not written into the ledger, as it may hold secrets.
+    """
     cluster, resource = place_of(record, context)
 
     def changed_of(obj: Object) -> Object:
@@ -97,8 +102,11 @@ def alter(record: Record, context: Context, how: Callable[[Object], Object]) -> 
         changed = edit(cluster, resource, record, changed_of, context)
     except ClusterNotFound as error:
         raise FaultError(f"{record['name']} was deleted before it could be hit") from error
-    # From now on the ledger alone would do, should somebody take the annotation away.
-    context.save({**record, "changes": changes_of(changed, record["entry"]["id"]), "done": True})
+    if kept:
+        # From now on the ledger alone would do, should somebody take the annotation away.
+        context.save(
+            {**record, "changes": changes_of(changed, record["entry"]["id"]), "done": True}
+        )
     return changed
 
 

@@ -266,6 +266,42 @@ def test_taking_a_fault_away_leaves_those_of_others(ground, shop):
     assert removal.undo() == both.undo() == abort.undo() == [""]
 
 
+def test_a_fault_of_somebody_else_is_taken_away_if_asked_for_and_put_back(ground, shop):
+    before = seen(ground, shop)
+    whom = {"virtual_service_name": "checkout", "ns": shop}
+    mine = Broken(ground, DELAY, whom).inject()
+    removal = Broken(ground, "istio.remove_delay_fault", {**whom, "foreign": True})
+    assert "take away all delays" in removal.plan.summary
+    removal.inject()
+    assert removal.outputs[0]["removed"] == [DELAY, "somebody else's"]
+    assert not any("fault" in route for route in http(ground, shop))
+    assert mine.undo() == [""]
+    assert not any("fault" in route for route in http(ground, shop))
+    assert removal.undo() == [f"restored VirtualService {shop}/checkout"]
+    assert seen(ground, shop) == before
+    assert removal.undo() == [""]
+
+
+def test_of_two_kinds_of_somebody_else_only_one_is_taken_away(ground, shop):
+    theirs = {**FOREIGN, "abort": {"httpStatus": 503, "percentage": {"value": 1}}}
+    spec = seen(ground, shop)["spec"]
+    spec["http"][1]["fault"] = theirs
+    ground.cluster.merge_patch(ground.virtual_services(), "checkout", shop, {"spec": spec})
+    before = seen(ground, shop)
+    whom = {"virtual_service_name": "checkout", "ns": shop, "foreign": True}
+    elsewhere = {**whom, "routes": [{"destination": {"host": "checkout", "subset": "v2"}}]}
+    Broken(ground, "istio.remove_abort_fault", elsewhere).inject()
+    assert seen(ground, shop) == before
+    removal = Broken(ground, "istio.remove_abort_fault", whom).inject()
+    assert http(ground, shop)[1]["fault"] == FOREIGN
+    # Somebody puts a route in front meanwhile.
+    now = seen(ground, shop)["spec"]
+    now["http"].insert(0, {"name": "new", **to("checkout", "v3")})
+    ground.cluster.merge_patch(ground.virtual_services(), "checkout", shop, {"spec": now})
+    removal.undo()
+    assert http(ground, shop)[1:] == before["spec"]["http"]
+
+
 def test_recovery_leaves_runs_alone_that_are_alive(ground, shop):
     from sloguard.adapters.kubernetes_locks import LeaseLocks
 
@@ -368,6 +404,15 @@ def test_trouble_on_the_way_neither_doubles_nor_loses_the_fault(ground, shop, wh
     double.trouble.add(what, match=lambda r: r.method == "PATCH")
     broken.undo()
     assert seen(ground, shop) == before
+
+
+def test_killed_while_it_takes_away_what_is_somebody_elses(ground, shop, tmp_path, mortals):
+    if ground.double is None:
+        pytest.skip("trouble is the double's")
+    arguments = {"virtual_service_name": "checkout", "ns": shop, "foreign": True}
+    survives_kill_anywhere(
+        ground, tmp_path, mortals, "istio.remove_delay_fault", arguments, lambda: seen(ground, shop)
+    )
 
 
 def test_killed_between_any_two_calls(ground, shop, tmp_path, mortals):

@@ -1,18 +1,24 @@
 """A cluster for a test to break: the double, or a real one that SLOGUARD_TEST_KUBECONFIG leads to.
 
-On a real one nodes and pods may be simulated and no container may ever run, so that nothing here waits
-for a pod to become Ready by itself: ``make_ready`` says so of it.
+On a real one nodes and pods may be simulated and no container may ever run. Other tests may be there at the
+same time, and what came with it: a test's workloads run on nodes of its own, and it sees only what is its own
+where it looks at all namespaces. Controllers take their time there, so that what they do is waited for. Where
+nobody simulates nodes and pods, or is late, a test does it itself (``Attendant``).
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sloguard.adapters.kubernetes import KubernetesCluster
+from sloguard.adapters.kubernetes_config import KubernetesSettings
 from sloguard.ports import ClusterError, ClusterNotFound, Object, Resource
 from sloguard.ports.resources import (
     BUDGETS,
@@ -27,28 +33,93 @@ from sloguard.ports.resources import (
     virtual_services,
 )
 from tests.fakes.kubernetes.server import KubernetesDouble
+from tests.support.attendant import Attendant, is_ready
+from tests.support.own_view import OwnView
+from tests.support.passage import Passage
 
 LABEL = "sloguard-test"
-#: What the taints that the control plane itself puts on nodes begin with.
-CONDITIONS = "node.kubernetes.io/"
-#: How long a controller may take, seconds.
-PATIENCE = 20.0
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+NOT_READY = "node.kubernetes.io/not-ready"
+DEFINITIONS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False
+)
+#: What the control plane itself writes to nodes, whenever it likes: taints, labels, annotations; fields.
+OF_NODES = (
+    "node.kubernetes.io/",
+    "node.alpha.kubernetes.io/",
+    "beta.kubernetes.io/",
+    "kubernetes.io/",
+    "kwok.x-k8s.io/",
+    "volumes.kubernetes.io/",
+)
+IN_NODES = ("podCIDR", "podCIDRs", "providerID")
+#: How long controllers may take, seconds; real ones on a busy machine need more.
+PATIENCE, REAL_PATIENCE = 20.0, 60.0
 
 
 class Ground:
-    """A cluster, and what a test has made there. ``double``: None on a real cluster."""
+    """A cluster, and what a test has made there. ``double``: None on a real cluster.
+
+    ``cluster`` is how a test reaches it, ``view`` what faults are given, ``run`` under which name.
+    """
 
     def __init__(self, cluster: KubernetesCluster, double: KubernetesDouble | None) -> None:
         self.cluster, self.double = cluster, double
+        self.mark = uuid.uuid4().hex[:10]
+        self.run = f"run-{self.mark}"
+        self._direct = cluster
         self._made: list[tuple[Resource, str]] = []
+        self._passage: Passage | None = None
+        self._folder: Path | None = None
+        self.attendant = Attendant(self) if double is None else None
 
     def close(self) -> None:
-        """Delete all that was made."""
+        """Delete all that was made. Nobody waits for the end of a namespace: that takes its time."""
+        if self.attendant is not None:
+            self.attendant.stop()
+        if self._passage is not None:
+            self._passage.__exit__()
+        if self._folder is not None:
+            shutil.rmtree(self._folder)
         if self.double is not None:
             return
-        for resource, name in reversed(self._made):
+        made = sorted(self._made, key=lambda m: m[0] != NAMESPACES)
+        for resource, name in made:
             with contextlib.suppress(ClusterError):
-                self.cluster.delete(resource, name)
+                self._direct.delete(resource, name)
+        for _, name in (m for m in made if m[0] == NAMESPACES):
+            self._end_pods(name)
+
+    def _end_pods(self, namespace: str) -> None:
+        """Their nodes are gone, and with them whoever would say that they have ended."""
+        with contextlib.suppress(ClusterError):
+            for pod in self._direct.list(PODS, namespace):
+                with contextlib.suppress(ClusterError):
+                    self._direct.delete(PODS, pod["metadata"]["name"], namespace, grace=0)
+
+    @property
+    def view(self) -> Any:
+        """``cluster``, as if the test were alone on it."""
+        return self.cluster if self.double is not None else OwnView(self.cluster, self.mine)
+
+    def mine(self) -> set[str]:
+        """The names of what this test has made: nodes and namespaces."""
+        return {name for _, name in self._made}
+
+    @property
+    def passage(self) -> Passage:
+        """What stands in front of the cluster from now on, so that there may be trouble on the way."""
+        if self._passage is None:
+            self._passage = Passage(self._direct).__enter__()
+            self._folder = Path(tempfile.mkdtemp(prefix="passage-"))
+            config = self._passage.kubeconfig(self._folder / "kubeconfig")
+            self.cluster = KubernetesCluster(KubernetesSettings(kubeconfig=config, timeout=10.0))
+        return self._passage
+
+    @property
+    def direct(self) -> KubernetesCluster:
+        """The cluster without what stands in front of it."""
+        return self._direct
 
     def namespace(self, prefix: str = "shop", **labels: str) -> str:
         """A new namespace of a name of its own."""
@@ -56,41 +127,86 @@ class Ground:
         body = {
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {"name": name, "labels": {LABEL: "true", **labels}},
+            "metadata": {"name": name, "labels": {LABEL: self.mark, **labels}},
         }
-        self.cluster.create(NAMESPACES, body)
+        self._direct.create(NAMESPACES, body)
         self._made.append((NAMESPACES, name))
+        # Before its service account is there, pods are refused.
+        self.eventually(
+            lambda: self._direct.list(SERVICE_ACCOUNTS, name, fields="metadata.name=default"),
+            f"no service account in {name}",
+        )
         return name
 
     def node(self, zone: str = "zone-a", **labels: str) -> str:
-        """A new node, which is ready, and which the scheduler may use."""
+        """A new node, which is ready, and which the scheduler may use.
+
+        It bears the annotation by which kwok knows that it is to simulate it; if nobody does, the test does.
+        """
         name = f"node-{uuid.uuid4().hex[:8]}"
         about = {
             "name": name,
             "labels": {
-                LABEL: "true",
+                LABEL: self.mark,
                 "topology.kubernetes.io/zone": zone,
                 "kubernetes.io/hostname": name,
                 **labels,
             },
             "annotations": {"kwok.x-k8s.io/node": "fake"},
         }
-        capacity = {"cpu": "32", "memory": "256Gi", "pods": "110"}
-        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "posting"}
-        self.cluster.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": about})
+        self._direct.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": about})
         self._made.append((NODES, name))
-        self.cluster.merge_patch(
-            NODES,
-            name,
-            None,
-            {"status": {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}},
-            subresource="status",
-        )
+        self.eventually(lambda: self._is_usable(name), f"{name} does not become ready")
         return name
+
+    def _is_usable(self, name: str) -> bool:
+        node = self._direct.get(NODES, name)
+        taints = node["spec"].get("taints") or []
+        # A controller takes the taint away once the node is ready.
+        return is_ready(node) and not any(t["key"] == NOT_READY for t in taints)
 
     def nodes(self, count: int) -> list[str]:
         """Some nodes, in zones a, b and c in turn."""
         return [self.node(f"zone-{'abc'[index % 3]}") for index in range(count)]
+
+    def definition(self, kind: str, schema: Object, *, namespaced: bool = True) -> Resource:
+        """A new kind of objects with this schema of its ``spec``, once it is served."""
+        group = f"t{uuid.uuid4().hex[:8]}.example.com"
+        names = {"plural": f"{kind.lower()}s", "singular": kind.lower(), "kind": kind}
+        whole = {
+            "type": "object",
+            "properties": {
+                "spec": schema,
+                "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            },
+        }
+        version = {
+            "name": "v1",
+            "served": True,
+            "storage": True,
+            "schema": {"openAPIV3Schema": whole},
+            "subresources": {"status": {}},
+        }
+        name = f"{names['plural']}.{group}"
+        spec = {
+            "group": group,
+            "names": names,
+            "scope": "Namespaced" if namespaced else "Cluster",
+            "versions": [version],
+        }
+        self.create(DEFINITIONS, None, name, spec)
+        self._made.append((DEFINITIONS, name))
+        resource = Resource(group, "v1", names["plural"], kind, namespaced)
+        self.eventually(lambda: self._serves(resource))
+        return resource
+
+    def _serves(self, resource: Resource) -> bool:
+        try:
+            found = self.cluster.resource(resource.api_version, resource.kind)
+            self.cluster.list(found)
+        except ClusterNotFound:
+            return False
+        return True
 
     def create(
         self, resource: Resource, namespace: str | None, name: str, spec: Any, **about: Any
@@ -111,22 +227,22 @@ class Ground:
         **about: Any,
     ) -> Object:
         """A Deployment and its pods, all of them ready; ``on``: only nodes with these labels."""
-        spec = _workload(name, replicas)
-        spec["template"]["spec"].update({"nodeSelector": on} if on else {})
+        spec = self._workload(name, replicas, on)
         self.create(DEPLOYMENTS, namespace, name, spec, **about)
         self.ready_pods(namespace, f"app={name}", replicas)
         return self.cluster.get(DEPLOYMENTS, name, namespace)
 
     def stateful_set(self, namespace: str, name: str = "store", replicas: int = 2) -> Object:
         """A StatefulSet and its pods."""
-        spec = {**_workload(name, replicas), "serviceName": name, "podManagementPolicy": "Parallel"}
-        self.create(STATEFUL_SETS, namespace, name, spec)
+        spec = self._workload(name, replicas)
+        more = {"serviceName": name, "podManagementPolicy": "Parallel"}
+        self.create(STATEFUL_SETS, namespace, name, {**spec, **more})
         self.ready_pods(namespace, f"app={name}", replicas)
         return self.cluster.get(STATEFUL_SETS, name, namespace)
 
     def daemon_set(self, namespace: str, name: str = "agent") -> Object:
-        """A DaemonSet."""
-        spec = _workload(name, 0)
+        """A DaemonSet, for the nodes of this test."""
+        spec = self._workload(name, 0)
         del spec["replicas"]
         return self.create(DAEMON_SETS, namespace, name, spec)
 
@@ -164,16 +280,24 @@ class Ground:
         return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
 
     def ready_pods(self, namespace: str, labels: str, count: int) -> list[Object]:
-        """Wait for so many pods, and make them ready."""
-        self.eventually(lambda: len(self.pods(namespace, labels)) == count)
-        for pod in self.pods(namespace, labels):
-            self.make_ready(pod)
+        """Wait until there are so many pods, and they are ready."""
+
+        def ready() -> bool:
+            found = self.pods(namespace, labels)
+            for pod in found:
+                self.make_ready(pod)
+            return len(found) == count and all(map(is_ready, found))
+
+        self.eventually(ready, f"not {count} pods with {labels} are ready in {namespace}")
         return self.pods(namespace, labels)
 
     def make_ready(self, pod: Object) -> None:
-        """Say of a pod that it runs and is ready; whether a container runs is another matter."""
+        """Say of a pod that it runs and is ready; whether a container runs is another matter.
+
+        On a real cluster this is somebody else's to say; if nobody does, the attendant will.
+        """
         about = pod["metadata"]
-        if is_ready(pod):
+        if is_ready(pod) or self.attendant is not None:
             return
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         kinds = ("Initialized", "Ready", "ContainersReady", "PodScheduled")
@@ -186,23 +310,37 @@ class Ground:
 
     def eventually(self, holds: Callable[[], Any], what: str = "") -> Any:
         """Wait for what a controller does."""
-        ends = time.monotonic() + PATIENCE
+        real = self.double is None
+        ends = time.monotonic() + (REAL_PATIENCE if real else PATIENCE)
         while True:
             found = holds()
             if found:
                 return found
             assert time.monotonic() < ends, what or "it did not come about"
-            time.sleep(0.02)
+            time.sleep(0.1 if real else 0.02)
+
+    def nothing_starts(self) -> None:
+        """From now on no new pod of this test gets ready: its nodes take none any more."""
+        if self.attendant is not None:
+            self.attendant.stop()
+        for name in (n for kind, n in self._made if kind == NODES):
+            self._direct.merge_patch(NODES, name, None, {"spec": {"unschedulable": True}})
+
+    def _workload(self, name: str, replicas: int, on: dict[str, str] | None = None) -> Object:
+        """``on``: labels of the nodes where its pods may be; those of this test's nodes if not given."""
+        has_nodes = any(kind == NODES for kind, _ in self._made)
+        where = on or ({LABEL: self.mark} if has_nodes else None)
+        container = {"name": name, "image": f"example.invalid/{name}:1"}
+        pod: Object = {"containers": [container], **({"nodeSelector": where} if where else {})}
+        return {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
+        }
 
     def replica_sets(self, namespace: str) -> list[Object]:
         """All of them."""
         return self.cluster.list(REPLICA_SETS, namespace)
-
-
-def is_ready(pod: Object) -> bool:
-    """By its condition."""
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def essence(obj: Object) -> Object:
@@ -214,18 +352,12 @@ def essence(obj: Object) -> Object:
         if not key.startswith("deployment.kubernetes.io/")
     }
     spec = dict(obj.get("spec") or {})
+    labels = about.get("labels") or {}
     if obj["kind"] == "Node":
         # The taints of a cordon and of conditions come and go by themselves, some time after these.
-        taints = [t for t in spec.pop("taints", []) if not t["key"].startswith(CONDITIONS)]
+        taints = [t for t in spec.pop("taints", []) if not t["key"].startswith(OF_NODES)]
+        spec = {k: v for k, v in spec.items() if k not in IN_NODES}
         spec.update({"taints": taints} if taints else {})
-    labels = about.get("labels") or {}
+        labels = {k: v for k, v in labels.items() if not k.startswith(OF_NODES)}
+        annotations = {k: v for k, v in annotations.items() if not k.startswith(OF_NODES)}
     return {"labels": labels, "annotations": annotations, "spec": spec}
-
-
-def _workload(name: str, replicas: int) -> Object:
-    container = {"name": name, "image": f"example.invalid/{name}:1"}
-    return {
-        "replicas": replicas,
-        "selector": {"matchLabels": {"app": name}},
-        "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}},
-    }

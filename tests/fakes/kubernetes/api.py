@@ -18,11 +18,12 @@ from tests.fakes.kubernetes.answers import (
     not_found,
     success,
 )
-from tests.fakes.kubernetes.defaults import fill, validate
+from tests.fakes.kubernetes.defaults import fill, refill, validate
 from tests.fakes.kubernetes.kinds import Kind
 from tests.fakes.kubernetes.patching import json_patch, merge_patch, strategic_patch
 from tests.fakes.kubernetes.state import Object, State, stamp
 
+FOREGROUND = "foregroundDeletion"
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 VERSION = {
     "major": "1",
@@ -91,6 +92,11 @@ class Api:
             target = self.target(request.path)
             self.demand(request, target)
             return self._answer(request, target)
+
+    def permit(self, request: Request) -> None:
+        """Raises Refused where whoever asks may not; for what the server answers itself."""
+        with self.state.lock:
+            self._demand(request, self.target(request.path))
 
     def target(self, path: str) -> Target:
         """What a path names; raises Nowhere."""
@@ -323,7 +329,7 @@ class Api:
         if new["metadata"].get("uid") not in (None, old["metadata"]["uid"]):
             # A PUT has its uid as a precondition, which is a conflict; a patch has not.
             raise _other_uid(target, new["metadata"]["uid"])
-        result = _combined(target, old, new)
+        result = refill(_combined(target, old, new))
         result = validate(target.kind, result, request.query.get("fieldValidation") == "Strict")
         if target.kind.kind == "Pod" and not target.subresource:
             _only_what_pods_allow(target, old, result)
@@ -423,7 +429,10 @@ class Api:
         done = success(kind, target.name, about["uid"])
         if dry:
             return self._shown(target, found) if kind.gives_object else done
-        policy = options.get("propagationPolicy", "Background")
+        # Jobs of batch/v1 leave their pods, where nothing is said.
+        policy = options.get("propagationPolicy", "Orphan" if kind.kind == "Job" else "Background")
+        if policy == "Foreground" and kind.kind != "Namespace":
+            about["finalizers"] = sorted({*about.get("finalizers", []), FOREGROUND})
         if kind.kind == "Namespace" or about.get("finalizers"):
             about.setdefault("deletionTimestamp", stamp())
             if kind.kind == "Namespace":

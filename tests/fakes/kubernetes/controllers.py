@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.fakes.kubernetes import selecting
-from tests.fakes.kubernetes.api import Api
+from tests.fakes.kubernetes import definitions, selecting
+from tests.fakes.kubernetes.api import FOREGROUND, Api
 from tests.fakes.kubernetes.defaults import fill
+from tests.fakes.kubernetes.kinds import Kind
 from tests.fakes.kubernetes.state import Object, State, stamp
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -101,6 +102,7 @@ class Controllers:
 
     def _parts(self) -> tuple[Callable[[], None], ...]:
         return (
+            self._definitions,
             self._nodes,
             self._accounts,
             self._garbage,
@@ -129,6 +131,9 @@ class Controllers:
     def _make(self, kind: str, obj: Object) -> Object:
         made = fill(self._state.kind(kind), obj, self._api.suffix() if kind == "Pod" else "")
         return self._state.add(self._state.kind(kind), made)
+
+    def _definitions(self) -> None:
+        definitions.step(self._state)
 
     # Nodes and what is left behind.
 
@@ -176,7 +181,28 @@ class Controllers:
             for obj in self._state.all(kind.kind):
                 owners = obj["metadata"].get("ownerReferences") or []
                 if owners and not any(o["uid"] in uids for o in owners):
-                    self._remove(kind.kind, obj)
+                    definitions.remove(self._state, kind, obj)
+                elif FOREGROUND in (obj["metadata"].get("finalizers") or []):
+                    self._foreground(kind, obj)
+
+    def _foreground(self, kind: Kind, owner: Object) -> None:
+        """What belongs to it goes first; then it is let go."""
+        about, left = owner["metadata"], False
+        for other in self._state.kinds:
+            for obj in self._state.all(other.kind):
+                owners = obj["metadata"].get("ownerReferences") or []
+                if not any(o["uid"] == about["uid"] for o in owners):
+                    continue
+                left = left or any(o.get("blockOwnerDeletion") for o in owners)
+                if other.kind == "Pod":
+                    self._end(obj)
+                else:
+                    definitions.remove(self._state, other, obj)
+        if not left:
+            about["finalizers"].remove(FOREGROUND)
+            written = self._state.put(kind, owner)
+            if not about["finalizers"]:
+                self._state.remove(kind, written)
 
     def _namespaces(self) -> None:
         for namespace in self._state.all("Namespace"):
@@ -187,10 +213,15 @@ class Controllers:
                 continue
             for kind in self._state.kinds:
                 for obj in self._state.all(kind.kind, name) if kind.namespaced else []:
-                    self._remove(kind.kind, obj)
-            self._remove("Namespace", namespace)
+                    definitions.remove(self._state, kind, obj)
+            if not any(self._state.all(k.kind, name) for k in self._state.kinds if k.namespaced):
+                self._remove("Namespace", namespace)
 
     # Workloads.
+
+    def _kept(self, kind: str) -> list[Object]:
+        """Those that are not being deleted: controllers do no more for the others."""
+        return [o for o in self._state.all(kind) if not o["metadata"].get("deletionTimestamp")]
 
     def _owned(self, kind: str, owner: Object) -> list[Object]:
         return [
@@ -212,7 +243,7 @@ class Controllers:
         ]
 
     def _deployments(self) -> None:
-        for deployment in self._state.all("Deployment"):
+        for deployment in self._kept("Deployment"):
             spec, template = deployment["spec"], deployment["spec"]["template"]
             wanted = int(spec["replicas"])
             name = f"{deployment['metadata']['name']}-{self._hash(template)}"
@@ -263,7 +294,7 @@ class Controllers:
         }
 
     def _replica_sets(self) -> None:
-        for owner in self._state.all("ReplicaSet"):
+        for owner in self._kept("ReplicaSet"):
             pods, wanted = self._pods_of(owner), int(owner["spec"]["replicas"])
             for _ in range(wanted - len(pods)):
                 self._make_pod("ReplicaSet", owner)
@@ -272,7 +303,7 @@ class Controllers:
                 self._end(pod)
 
     def _stateful_sets(self) -> None:
-        for owner in self._state.all("StatefulSet"):
+        for owner in self._kept("StatefulSet"):
             wanted = int(owner["spec"]["replicas"])
             title = owner["metadata"]["name"]
             there = {p["metadata"]["name"]: p for p in self._owned("Pod", owner)}
@@ -287,7 +318,7 @@ class Controllers:
                     self._end(pod)
 
     def _daemon_sets(self) -> None:
-        for owner in self._state.all("DaemonSet"):
+        for owner in self._kept("DaemonSet"):
             selector = owner["spec"]["template"]["spec"].get("nodeSelector") or {}
             nodes = {
                 n["metadata"]["name"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.fakes.kubernetes import istio
+from tests.fakes.kubernetes import definitions, istio
 from tests.fakes.kubernetes.answers import Refused
 from tests.fakes.kubernetes.kinds import Kind
 
@@ -48,6 +48,14 @@ def fill(kind: Kind, body: Object, suffix: str) -> Object:
         filler(obj)
     elif kind.status and not kind.custom:
         obj["status"] = {}
+    return obj
+
+
+def refill(obj: Object) -> Object:
+    """What the server adds to an object that is changed: the defaults of what has come into its template."""
+    template = (obj.get("spec") or {}).get("template")
+    if isinstance(template, dict) and isinstance(template.get("spec"), dict):
+        pod_template(template["spec"])
     return obj
 
 
@@ -189,6 +197,8 @@ def validate(kind: Kind, obj: Object, strict: bool) -> Object:
     spec = obj.get("spec") or {}
     if kind.kind == "VirtualService":
         return _virtual_service(kind, obj, strict)
+    if kind.schema is not None:
+        return definitions.validated(kind, obj, strict)
     problems = []
     if "replicas" in spec:
         if not isinstance(spec["replicas"], int):

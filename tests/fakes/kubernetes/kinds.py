@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Kind:
     #: What a DELETE answers with: the object, or a Status.
     gives_object: bool = False
     fields: tuple[str, ...] = ()
+    #: Of custom kinds that were defined by an object.
+    schema: Any = field(default=None, compare=False, repr=False)
 
     def api_version(self, version: str = "") -> str:
         version = version or self.versions[0]
@@ -50,6 +53,7 @@ BUILT_IN = (
     Kind("", ("v1",), "endpoints", "Endpoints"),
     Kind("", ("v1",), "configmaps", "ConfigMap"),
     Kind("", ("v1",), "secrets", "Secret"),
+    Kind("", ("v1",), "secrets", "Secret"),
     Kind("", ("v1",), "serviceaccounts", "ServiceAccount", gives_object=True),
     Kind("", ("v1",), "persistentvolumeclaims", "PersistentVolumeClaim", status=True, gives_object=True),
     Kind("discovery.k8s.io", ("v1",), "endpointslices", "EndpointSlice", generation=True),
@@ -61,6 +65,7 @@ BUILT_IN = (
     Kind("policy", ("v1",), "poddisruptionbudgets", "PodDisruptionBudget", generation=True, status=True),
     Kind("networking.k8s.io", ("v1",), "networkpolicies", "NetworkPolicy", generation=True),
     Kind("networking.k8s.io", ("v1",), "ingresses", "Ingress", generation=True, status=True),
+    Kind("apiextensions.k8s.io", ("v1",), "customresourcedefinitions", "CustomResourceDefinition", namespaced=False, generation=True, status=True, gives_object=True),
     Kind("coordination.k8s.io", ("v1",), "leases", "Lease"),
     Kind("rbac.authorization.k8s.io", ("v1",), "roles", "Role"),
     Kind("rbac.authorization.k8s.io", ("v1",), "rolebindings", "RoleBinding"),
