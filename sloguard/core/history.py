@@ -11,7 +11,11 @@ from sloguard.core.series import Surroundings
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One line of a list of runs. ``outcome`` None: it has not ended; ``alive``: its process still runs."""
+    """One line of a list of runs. ``outcome`` None: it has not ended; ``alive``: its process still runs.
+
+    ``experiment``: its name in the service's catalogue, else its file's. ``kind``: run, window (broken by
+    another tool, judged here) or rejudge (the evidence of the run ``origin``, judged again).
+    """
 
     id: str
     title: str
@@ -25,6 +29,9 @@ class RunSummary:
     host: str
     version: str
     alive: bool
+    experiment: str = ""
+    kind: str = "run"
+    origin: str = ""
 
     @property
     def state(self) -> str:

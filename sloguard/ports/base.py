@@ -6,6 +6,7 @@ with a text that a person can act on and that holds no credentials.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event as Flag
@@ -62,8 +63,22 @@ class Selection:
     matchers: tuple[tuple[str, str, str], ...] = ()
 
     def __str__(self) -> str:
-        inner = ", ".join(f'{n}{op}"{v}"' for n, op, v in self.matchers)
-        return f"{self.metric or ''}{{{inner}}}" if inner or not self.metric else self.metric
+        """As PromQL: what it shows can be pasted into Prometheus, whatever stands in the values."""
+        metric, matchers = self.metric or "", self.matchers
+        if metric and not _METRIC.fullmatch(metric):
+            metric, matchers = "", (("__name__", "=", metric), *matchers)
+        inner = ", ".join(f"{n}{op}{_quoted(v)}" for n, op, v in matchers)
+        return f"{metric}{{{inner}}}" if inner or not metric else metric
+
+
+#: A metric's name that needs no quotes.
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+
+
+def _quoted(text: str) -> str:
+    for plain, escaped in (("\\", r"\\"), ('"', r"\""), ("\n", r"\n")):
+        text = text.replace(plain, escaped)
+    return f'"{text}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +211,8 @@ class UnfinishedRun:
     ``document``: the experiment as written (secrets masked); ``source``: its file, absolute;
     ``variables``: what ``--var`` gave (secrets masked). ``alive``: its process still runs.
     ``began_method``: something may have been injected. ``resolved``: the experiment with the
-    configuration of that run filled in, secrets as references or masked.
+    configuration of that run filled in, secrets as references or masked. ``here``: its process is, or
+    was, one of this machine, so that ``alive`` is certain; else it is told by the last sign of life.
     """
 
     id: str
@@ -209,6 +225,7 @@ class UnfinishedRun:
     started_at: float
     fault_at: float | None = None
     resolved: Mapping[str, Any] = field(default_factory=dict)
+    here: bool = True
 
 
 class Runs(Protocol):

@@ -100,7 +100,8 @@ class Job(JobRequest):
 
     ``executor``: the name of the executor that has taken it; ``claim``: the secret of this one taking, by
     which a worker shows that the job is still its own; ``attempts``: how often it was taken. ``worker``: the
-    worker process for people (``host:pid``). ``alive``: its worker (while starting: its executor) still runs.
+    worker process for people (``host:pid``). ``alive``: its worker (while starting: its executor) still runs;
+    ``here``: that is a process of this machine, so it is certain; else it goes by the last sign of life.
     ``exit_code``: the worker's, as of ``sloguard run``. ``result``: JSON; of a dry run ``could_start``,
     ``checks``, ``plans`` and ``notes``.
     """
@@ -114,6 +115,7 @@ class Job(JobRequest):
     attempts: int = 0
     worker: str = ""
     alive: bool = False
+    here: bool = True
     exit_code: int | None = None
     detail: str = ""
     abort_reason: str = ""
@@ -342,12 +344,14 @@ class Windows(Protocol):
         id: str,
         restored_at: float,
         *,
+        not_before: float,
         by: str = "",
         detail: str = "",
         removed: Mapping[str, Sequence[str]] | None = None,
         expired: bool = False,
     ) -> Window:
-        """Close it; closing it again with the same mark, or by expiry, changes nothing.
+        """Close it, and queue the job (kind window, same id) that judges it, due at ``not_before``: both
+        or neither. Closing it again with the same mark, or by expiry, changes nothing.
 
         Raises WindowNotFound, and WindowOver where it was closed with another mark.
         """
@@ -363,8 +367,8 @@ class Windows(Protocol):
         """Newest first; ``before``: the id of the page before's last."""
         ...
 
-    def unjudged_windows(self) -> Sequence[Window]:
-        """Closed ones for which there is neither a job nor a run, oldest first."""
+    def expired_windows(self) -> Sequence[Window]:
+        """Open ones whose longest time has passed, oldest first."""
         ...
 
 

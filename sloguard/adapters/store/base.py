@@ -45,6 +45,9 @@ class StorePart:
         process = self._process()
         return {
             "title": "",
+            "experiment": "",
+            "kind": "run",
+            "origin": "",
             "tags": "[]",
             "source": "",
             "declared": "{}",
@@ -84,9 +87,12 @@ class StorePart:
         return fitting[0]
 
     def _is_alive(self, row: AnyRow) -> bool:
-        machine = Machine(row.host, row.boot, row.pid_space)
-        process = Identity(row.pid, row.process_started, "", machine)
-        return is_alive(process, row.heartbeat, self._now())
+        return is_alive(process_of(row), row.heartbeat, self._now())
+
+
+def process_of(row: AnyRow) -> Identity:
+    """The process that a row of a run or a job names."""
+    return Identity(row.pid, row.process_started, "", Machine(row.host, row.boot, row.pid_space))
 
 
 def upsert(

@@ -6,17 +6,20 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from sloguard.adapters.store.audit import AuditPart
 from sloguard.adapters.store.database import Database
 from sloguard.adapters.store.keeping import KeepingPart
 from sloguard.adapters.store.ledger import LedgerPart
 from sloguard.adapters.store.liveness import myself
 from sloguard.adapters.store.reading import ReadingPart
 from sloguard.adapters.store.recording import Recorder
+from sloguard.adapters.store.tokens import TokensPart
+from sloguard.adapters.store.windows import WindowsPart
 from sloguard.core.events import Event
 from sloguard.host.identity import Identity
 
 
-class Store(LedgerPart, ReadingPart, KeepingPart):
+class Store(LedgerPart, ReadingPart, KeepingPart, WindowsPart, TokensPart, AuditPart):
     """Runs on disk: records events, keeps the ledger, finds what was left, reads it all back.
 
     ``url``: a file's path, ``sqlite:////PATH`` or ``postgresql://USER@HOST/DATABASE``. Opening creates
@@ -34,9 +37,20 @@ class Store(LedgerPart, ReadingPart, KeepingPart):
         super().__init__(Database(url), now, process)
         self._recorder = self.recorder()
 
-    def recorder(self) -> Recorder:
-        """For a process with several runs at once: one recorder for the events of each."""
-        return Recorder(self._database, self._now, self._process)
+    def recorder(self, *, experiment: str = "", kind: str = "run", origin: str = "") -> Recorder:
+        """One recorder for the events of one run.
+
+        ``experiment``: its name in the catalogue, its file's if empty. ``kind`` and ``origin``: see
+        RunSummary.
+        """
+        return Recorder(
+            self._database,
+            self._now,
+            self._process,
+            experiment=experiment,
+            kind=kind,
+            origin=origin,
+        )
 
     def record(self, event: Event) -> None:
         """Keep one event of the run that this process carries out; the first is RunStarted."""

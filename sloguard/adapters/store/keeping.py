@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, exists, func, select, update
 
-from sloguard.adapters.store.base import StorePart, parsed
+from sloguard.adapters.store.base import StorePart, parsed, process_of
 from sloguard.adapters.store.errors import OpenFaults
 from sloguard.adapters.store.ledger import UNDONE
+from sloguard.adapters.store.liveness import is_here
 from sloguard.adapters.store.reading import read_activities, read_faults
 from sloguard.adapters.store.recording import write_fault
-from sloguard.adapters.store.tables import begun, intents, runs
+from sloguard.adapters.store.tables import begun, intents, jobs, runs, windows
 from sloguard.core.document import Document, document
 from sloguard.core.jsonable import dump, jsonable
 from sloguard.core.masking import Masker
@@ -82,7 +83,7 @@ class KeepingPart(StorePart):
             found = self._resolve(connection, run)
             row = connection.execute(select(runs, _OPEN.label("open")).where(runs.c.id == found))
             self._check_deletable(row.one())
-            connection.execute(delete(runs).where(runs.c.id == found))
+            _delete(connection, found)
         self._give_room_back()
         return found
 
@@ -104,7 +105,7 @@ class KeepingPart(StorePart):
         with self._database.writing() as connection:
             found = tuple(connection.execute(query).scalars().all())
             for run in found:
-                connection.execute(delete(runs).where(runs.c.id == run))
+                _delete(connection, run)
         if found:
             self._give_room_back()
         return found
@@ -142,6 +143,7 @@ class KeepingPart(StorePart):
                 started_at=row.started_at,
                 fault_at=row.fault_at,
                 resolved=parsed(row.resolved),
+                here=is_here(process_of(row)),
             )
             for row in rows
         )
@@ -158,6 +160,12 @@ class KeepingPart(StorePart):
             return
         finally:
             raw.close()
+
+
+def _delete(connection: Connection, run: str) -> None:
+    """A run, and what asked for it."""
+    for table in (windows, jobs, runs):
+        connection.execute(delete(table).where(table.c.id == run))
 
 
 def _closed(connection: Connection, row: AnyRow, outcome: Outcome, reason: str) -> Document:

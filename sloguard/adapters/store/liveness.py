@@ -25,11 +25,17 @@ def is_alive(process: Identity, heartbeat: float, now: float) -> bool:
 
     A host's name proves nothing (containers share them): the boot and the pid namespace do.
     """
-    if process.machine.boot:
-        try:
-            here = this_machine()
-        except OSError:
-            here = None
-        if here and (here.boot, here.pids) == (process.machine.boot, process.machine.pids):
-            return process.alive()
+    if is_here(process):
+        return process.alive()
     return now - heartbeat < SILENT_SECONDS
+
+
+def is_here(process: Identity) -> bool:
+    """Whether this machine, in this pid namespace, can see the process itself."""
+    if not process.machine.boot:
+        return False
+    try:
+        here = this_machine()
+    except OSError:
+        return False
+    return (here.boot, here.pids) == (process.machine.boot, process.machine.pids)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal, select, tuple_
 
 from sloguard.adapters.store.base import StorePart, parsed
 from sloguard.adapters.store.errors import StoreDamaged
@@ -55,6 +55,9 @@ _SUMMARY = (
     runs.c.pid,
     runs.c.process_started,
     runs.c.heartbeat,
+    runs.c.experiment,
+    runs.c.kind,
+    runs.c.origin,
 )
 
 if TYPE_CHECKING:
@@ -69,27 +72,40 @@ class ReadingPart(StorePart):
         limit: int = 50,
         before: str | None = None,
         *,
+        after: str | None = None,
         experiment: str | None = None,
+        name: str | None = None,
+        kind: str | None = None,
         outcome: str | None = None,
         tag: str | None = None,
         since: float | None = None,
         until: float | None = None,
     ) -> tuple[RunSummary, ...]:
-        """Runs, newest first; ``before``: the id of the last one of the page before.
+        """Runs, newest first: by id, or by start where ``since`` or ``until`` is given.
 
-        ``experiment``: part of the title, in any case. ``outcome``: one of Outcome, or ``running`` for
-        every run that has not ended. ``since`` (inclusive) and ``until`` (exclusive) bound the start.
+        ``before``: the id of the last one of the page before; ``after``: of the first one of the page
+        after. ``experiment``: part of the title, in any case; ``name``: an experiment's name, exactly.
+        ``kind``: run, window or rejudge. ``outcome``: one of Outcome, or ``running`` for every run that
+        has not ended. ``since`` (inclusive) and ``until`` (exclusive) bound the start.
         """
-        query: AnySelect = select(*_SUMMARY).order_by(runs.c.id.desc()).limit(limit)
-        if before is not None:
-            query = query.where(runs.c.id < before)
-        query = _filtered(query, experiment, outcome, tag)
+        query: AnySelect = _filtered(select(*_SUMMARY), experiment, outcome, tag)
+        if name is not None:
+            query = query.where(runs.c.experiment == name)
+        if kind is not None:
+            query = query.where(runs.c.kind == kind)
+        start = runs.c.started_at if tag is None else tags.c.at
         if since is not None:
-            query = query.where(runs.c.started_at >= since)
+            query = query.where(start >= since)
         if until is not None:
-            query = query.where(runs.c.started_at < until)
+            query = query.where(start < until)
+        by_start = since is not None or until is not None
+        # Along the tag's own rows where there is one: they are in order, however many there are.
+        columns = (tags.c.at, tags.c.run) if tag is not None else (runs.c.started_at, runs.c.id)
+        query = _paged(query, before, after, columns, by_start=by_start).limit(limit)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
+        if before is None and after is not None:
+            rows = rows[::-1]
         return tuple(RunSummary(**self._summary(row)) for row in rows)
 
     def run_id(self, run: str) -> str:
@@ -194,6 +210,9 @@ class ReadingPart(StorePart):
             "host": row.host,
             "version": row.version,
             "alive": row.ended_at is None and self._is_alive(row),
+            "experiment": row.experiment,
+            "kind": row.kind,
+            "origin": row.origin,
         }
 
 
@@ -207,8 +226,36 @@ def _filtered(
     elif outcome is not None:
         query = query.where(runs.c.outcome == str(outcome), runs.c.ended_at.is_not(None))
     if tag is not None:
-        query = query.where(runs.c.id.in_(select(tags.c.run).where(tags.c.tag == tag)))
+        query = query.join(tags, tags.c.run == runs.c.id).where(tags.c.tag == tag)
     return query
+
+
+def _paged(
+    query: AnySelect,
+    before: str | None,
+    after: str | None,
+    columns: tuple[Any, Any],
+    *,
+    by_start: bool,
+) -> AnySelect:
+    """In order of ``columns`` (start and id), or of the id alone, from a place on.
+
+    With ``after`` alone the order is reversed.
+    """
+    key = columns[1]
+    for mark, older in ((before, True), (after, False)):
+        if mark is None:
+            continue
+        if by_start:
+            place = tuple_(*columns)
+            start = select(runs.c.started_at).where(runs.c.id == mark).scalar_subquery()
+            bound = tuple_(start, literal(mark))
+            query = query.where(place < bound if older else place > bound)
+        else:
+            query = query.where(key < mark if older else key > mark)
+    backwards = before is None and after is not None
+    order = columns if by_start else (key,)
+    return query.order_by(*(c.asc() if backwards else c.desc() for c in order))
 
 
 def read_activities(connection: Connection, run: str) -> tuple[ActivityRecord, ...]:

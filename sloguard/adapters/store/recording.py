@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,17 @@ class Recorder(StorePart):
     """Writes the events of one run; several may write at once, each their own."""
 
     def __init__(
-        self, database: Database, now: Callable[[], float], process: Callable[[], Identity]
+        self,
+        database: Database,
+        now: Callable[[], float],
+        process: Callable[[], Identity],
+        *,
+        experiment: str = "",
+        kind: str = "run",
+        origin: str = "",
     ) -> None:
         super().__init__(database, now, process)
+        self._what = {"experiment": experiment, "kind": kind, "origin": origin}
         self._run = ""
         self._masker = Masker()
         self._document: Mapping[str, Any] | None = None
@@ -60,31 +68,45 @@ class Recorder(StorePart):
 
         A start that could not be kept is tried again with every later event.
         """
-        if isinstance(event, announced.RunStarted):
-            self._masker = Masker.of(event.experiment.secrets)
-            self._run, self._document, self._missed = event.run, None, event
-        if not self._run:
-            raise StoreError(f"{type(event).__name__} came before RunStarted: no run to keep it in")
+        self._begin(event)
         if self._missed is not None:
             self._write(self._missed)
             self._missed = None
         if not isinstance(event, announced.RunStarted):
             self._write(event)
 
+    def record_whole(self, told: Iterable[announced.Event]) -> None:
+        """Keep a run that is over already: all of its events at once, or nothing of it."""
+        with self._database.writing() as connection:
+            for event in told:
+                self._begin(event)
+                self._missed = None
+                self._keep(connection, event)
+
+    def _begin(self, event: announced.Event) -> None:
+        if isinstance(event, announced.RunStarted):
+            self._masker = Masker.of(event.experiment.secrets)
+            self._run, self._document, self._missed = event.run, None, event
+        if not self._run:
+            raise StoreError(f"{type(event).__name__} came before RunStarted: no run to keep it in")
+
     def _write(self, event: announced.Event) -> None:
-        handle = _HANDLERS.get(type(event))
         with self._database.writing(durable=isinstance(event, _DURABLE)) as connection:
-            if handle is not None:
-                handle(self, connection, event)
-            connection.execute(
-                insert(events).values(
-                    run=self._run,
-                    at=event.at,
-                    kind=type(event).__name__,
-                    data=self._json(summaries.of_event(event)),
-                )
+            self._keep(connection, event)
+
+    def _keep(self, connection: Connection, event: announced.Event) -> None:
+        handle = _HANDLERS.get(type(event))
+        if handle is not None:
+            handle(self, connection, event)
+        connection.execute(
+            insert(events).values(
+                run=self._run,
+                at=event.at,
+                kind=type(event).__name__,
+                data=self._json(summaries.of_event(event)),
             )
-            self._update_run(connection, heartbeat=self._now())
+        )
+        self._update_run(connection, heartbeat=self._now())
 
     def _update_run(self, connection: Connection, **values: Any) -> None:
         changed = connection.execute(update(runs).where(runs.c.id == self._run).values(**values))
@@ -107,6 +129,8 @@ class Recorder(StorePart):
             "resolved": self._json(event.resolved),
             "version": __version__,
             "started_at": event.at,
+            **self._what,
+            "experiment": self._what["experiment"] or Path(source).stem,
         }
         known = connection.execute(select(runs.c.version).where(runs.c.id == self._run)).scalar()
         if known not in (None, STUB_VERSION):
@@ -114,7 +138,7 @@ class Recorder(StorePart):
         changed = tuple(values)
         upsert(connection, runs, {"id": self._run, **values}, keys=("id",), update=changed)
         for tag in dict.fromkeys(experiment.tags):
-            row = {"tag": text(tag), "run": self._run}
+            row = {"tag": text(tag), "run": self._run, "at": event.at}
             upsert(connection, tags, row, keys=("tag", "run"), update=())
 
     def _phase(self, connection: Connection, event: announced.PhaseStarted) -> None:

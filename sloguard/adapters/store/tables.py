@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 #: The schema this code speaks, and all that it can bring up to it, oldest first.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "sloguard_schema"
 
@@ -95,8 +95,18 @@ runs = Table(
     Column("score", Double),
     Column("document", CleanText),
     Column("surroundings", CleanText),
+    # What it is: the experiment's name in its catalogue (else its file's), and why it is there.
+    Column("experiment", CleanText, nullable=False, server_default=""),
+    Column("kind", String(16), nullable=False, server_default="run"),
+    Column("origin", _Id, nullable=False, server_default=""),
     Index("runs_by_title", "title", "id"),
     Index("runs_unfinished", "ended_at"),
+    Index("runs_by_start", "started_at", "id"),
+    Index("runs_by_experiment", "experiment", "id"),
+    Index("runs_by_experiment_start", "experiment", "started_at", "id"),
+    Index("runs_by_outcome", "outcome", "id"),
+    Index("runs_by_outcome_start", "outcome", "started_at", "id"),
+    Index("runs_by_kind", "kind", "id"),
 )
 
 tags = Table(
@@ -104,7 +114,10 @@ tags = Table(
     metadata,
     Column("tag", CleanText, primary_key=True),
     _run(primary_key=True),
+    # The run's start, so that the runs of a tag are found in this order too.
+    Column("at", Double, nullable=False, server_default="0"),
     Index("tags_by_run", "run"),
+    Index("tags_by_start", "tag", "at", "run"),
 )
 
 activities = Table(
@@ -221,4 +234,113 @@ events = Table(
     Column("kind", String(64), nullable=False),
     Column("data", CleanText, nullable=False),
     Index("events_by_run", "run", "number"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _number(),
+    Column("id", _Id, nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("experiment", CleanText, nullable=False),
+    Column("source", CleanText, nullable=False),
+    Column("variables", CleanText, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("tags", CleanText, nullable=False),
+    Column("seed", BigInteger),
+    Column("payload", CleanText, nullable=False),
+    Column("not_before", Double, nullable=False),
+    Column("exclusive", CleanText, nullable=False),
+    Column("requested_by", CleanText, nullable=False),
+    Column("requested_from", CleanText, nullable=False),
+    # NULL where there is none: of these there may be as many as one likes.
+    Column("idempotency_key", CleanText),
+    Column("fingerprint", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("requested_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("executor", CleanText, nullable=False),
+    Column("claim", String(64), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # Who has it: the worker, and the executor until the worker speaks.
+    Column("host", CleanText, nullable=False),
+    Column("boot", CleanText, nullable=False),
+    Column("pid_space", CleanText, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("process_started", BigInteger, nullable=False),
+    Column("heartbeat", Double, nullable=False),
+    Column("exit_code", Integer),
+    Column("detail", CleanText, nullable=False),
+    Column("abort_reason", CleanText, nullable=False),
+    Column("abort_by", CleanText, nullable=False),
+    Column("result", CleanText, nullable=False),
+    Index("jobs_by_state", "state", "number"),
+    Index("jobs_by_key", "requested_by", "idempotency_key", unique=True),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", _Id, primary_key=True),
+    Column("holder", CleanText, nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _number(),
+    Column("id", _Id, nullable=False, unique=True),
+    Column("name", CleanText, nullable=False),
+    Column("scopes", CleanText, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", CleanText, nullable=False),
+    Column("expires_at", Double),
+    Column("last_used_at", Double),
+    Column("revoked_at", Double),
+    Column("revoked_by", CleanText, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _number(),
+    Column("at", Double, nullable=False),
+    Column("who", CleanText, nullable=False),
+    Column("place", CleanText, nullable=False),
+    Column("action", CleanText, nullable=False),
+    Column("target", CleanText, nullable=False),
+    Column("detail", CleanText, nullable=False),
+    Index("audit_by_target", "target", "number"),
+    Index("audit_by_who", "who", "number"),
+    Index("audit_by_time", "at"),
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("title", CleanText, nullable=False),
+    Column("slos", CleanText, nullable=False),
+    Column("tool", CleanText, nullable=False),
+    Column("tags", CleanText, nullable=False),
+    Column("removed", CleanText, nullable=False),
+    Column("before", Double),
+    Column("after", Double),
+    Column("opened_at", Double, nullable=False),
+    Column("opened_by", CleanText, nullable=False),
+    Column("opened_from", CleanText, nullable=False),
+    Column("idempotency_key", CleanText),
+    Column("fingerprint", String(64), nullable=False),
+    Column("fault_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("restored_at", Double),
+    Column("closed_at", Double),
+    Column("closed_by", CleanText, nullable=False),
+    Column("detail", CleanText, nullable=False),
+    Index("windows_by_state", "state", "id"),
+    Index("windows_by_key", "opened_by", "idempotency_key", unique=True),
 )

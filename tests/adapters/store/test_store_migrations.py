@@ -23,8 +23,8 @@ LATER = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{head}"
 
 
 def upgrade() -> None:
@@ -85,12 +85,35 @@ def test_a_store_of_every_version_opens_and_keeps_what_it_has(
         for event in made.whole("20270101T000000-newone"):
             store.record(event)
         assert [r.id for r in store.runs()] == ["20270101T000000-newone", RUN]
+        # Runs of before there was a service are known by their files.
+        assert [r.id for r in store.runs(name="shop")] == ["20270101T000000-newone", RUN]
+        assert {r.kind for r in store.runs()} == {"run"}
+
+
+def test_what_the_service_kept_is_there_in_every_later_version(tmp_path: Path) -> None:
+    for revision in tables.REVISIONS[1:]:
+        path = open_fixture(revision, tmp_path / f"{revision}.db")
+        with Store(str(path)) as store:
+            (job,) = store.jobs()
+            assert (job.id, job.state, job.variables) == (
+                "20260102T000000-queued",
+                "queued",
+                {"n": 2},
+            )
+            (token,) = store.tokens()
+            assert (token.name, set(token.scopes)) == ("ci", {"read", "run"})
+            (window,) = store.windows()
+            assert (window.id, window.removed) == ("20260103T000000-window", {"pod": ["web-1"]})
+            (entry,) = store.audit_entries()
+            assert (entry.who, entry.action, entry.detail) == ("token:ci", "run", {"tags": ["a"]})
 
 
 def later(tmp_path: Path, more: str = "") -> Path:
     migrations = tmp_path / "migrations"
     shutil.copytree(migrate.MIGRATIONS, migrations)
-    (migrations / "versions" / "v0002_mood.py").write_text(LATER.format(more=more))
+    (migrations / "versions" / "v9999_mood.py").write_text(
+        LATER.format(more=more, head=tables.HEAD)
+    )
     return migrations
 
 
@@ -102,7 +125,7 @@ def test_a_later_migration_keeps_every_row(url: str, tmp_path: Path) -> None:
     with database.writing() as connection:
         migrate.upgrade(connection, later(tmp_path))
         moods = connection.execute(text("SELECT mood FROM runs")).scalars().all()
-        assert (moods, migrate.version(connection)) == (["calm"], "0002")
+        assert (moods, migrate.version(connection)) == (["calm"], "9999")
         count = connection.execute(text("SELECT count(*) FROM activities")).scalar_one()
         assert count == 4
     database.close()
@@ -118,7 +141,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str, tmp_path: P
         migrate.upgrade(connection, migrations)
     with database.reading() as connection:
         columns = [c["name"] for c in inspect(connection).get_columns("runs")]
-        assert ("mood" in columns, migrate.version(connection)) == (False, "0001")
+        assert ("mood" in columns, migrate.version(connection)) == (False, tables.HEAD)
     database.close()
     with Store(url) as store:
         assert len(store.run(RUN).activities) == 4

@@ -170,7 +170,7 @@ def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
     with Store(url) as store, store._database.writing() as connection:
         connection.execute(text("UPDATE sloguard_schema SET version_num = '0099'"))
     with pytest.raises(
-        StoreTooNew, match=r"newer sloguard \(schema 0099; this one knows up to 0001"
+        StoreTooNew, match=r"newer sloguard \(schema 0099; this one knows up to 0002"
     ):
         Store(url)
 
