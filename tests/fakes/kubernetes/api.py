@@ -96,7 +96,7 @@ class Api:
     def permit(self, request: Request) -> None:
         """Raises Refused where whoever asks may not; for what the server answers itself."""
         with self.state.lock:
-            self._demand(request, self.target(request.path))
+            self.demand(request, self.target(request.path))
 
     def target(self, path: str) -> Target:
         """What a path names; raises Nowhere."""

@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -180,9 +181,13 @@ class _Handler(BaseHTTPRequestHandler):
             if rule.what == "slow":
                 time.sleep(rule.seconds)
         if request.query.get("watch") in ("true", "1"):
-            return self._watch(request)
+            return self._permitted(request) and self._watch(request)
         if request.path.endswith("/exec"):
-            return self._exec(request)
+            # A GET by its method; since 1.35 only for those who may create, too.
+            also = replace(request, method="POST")
+            return self._permitted(request) and self._permitted(also) and self._exec(request)
+        if request.path.endswith("/token") and request.method == "POST":
+            return self._permitted(request) and self._token(request)
         if request.path.endswith("/log"):
             return self._log(request)
         status, answer, headers = self._answer(request)
@@ -316,6 +321,22 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(400, _status(400, "BadRequest", text))
         previous = request.query.get("previous") == "true"
         return self._send(200, double.log(target.namespace, target.name, container, previous))
+
+    def _permitted(self, request: Request) -> bool:
+        """Whether it is allowed; answers where it is not."""
+        try:
+            self.server.double.api.permit(request)
+        except Refused as refused:
+            self._send(refused.code, refused.body, refused.headers)
+            return False
+        return True
+
+    def _token(self, request: Request) -> None:
+        """TokenRequest, of a ServiceAccount."""
+        parts = request.path.split("/")
+        token = self.server.double.token(parts[6], parts[4])
+        about = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"}
+        self._send(201, {**about, "spec": request.body["spec"], "status": {"token": token}})
 
     def _exec(self, request: Request) -> None:
         """The web socket of a command: output on channels 1 and 2, its end on 3."""
