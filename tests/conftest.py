@@ -69,13 +69,17 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     real = os.environ.get(REAL_CLUSTER)
     if real:
         made = Ground(KubernetesCluster(KubernetesSettings(kubeconfig=Path(real))), None)
-        yield made
-        made.close()
+        try:
+            yield made
+        finally:
+            made.close()
         return
     with KubernetesDouble() as double:
         config = double.kubeconfig(tmp_path / "kubeconfig")
         settings = KubernetesSettings(kubeconfig=config, timeout=10.0)
-        yield Ground(KubernetesCluster(settings), double)
+        made = Ground(KubernetesCluster(settings), double)
+        yield made
+        made.close()
 
 
 @pytest.fixture

@@ -43,15 +43,16 @@ class Mortals:
         self._process.stdout.close()
 
     def start(
-        self, kubeconfig: Path, ledger: Path, fault: str, arguments: Mapping[str, Any]
+        self, kubeconfig: Path, ledger: Path, fault: str, arguments: Mapping[str, Any], run: str
     ) -> None:
-        """Plan, inject all and undo all, in a process of its own."""
+        """Plan, inject all and undo all, in a process of its own, in the name of a run."""
         assert self._process.stdin is not None
         job = {
             "kubeconfig": str(kubeconfig),
             "ledger": str(ledger),
             "fault": fault,
             "arguments": dict(arguments),
+            "run": run,
         }
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
@@ -92,7 +93,7 @@ def live(job: Mapping[str, Any]) -> None:
         newer.replace(ledger)
 
     fault = find_fault(job["fault"])
-    context = Context(cluster=KubernetesClusters(settings, environ={}), run="the-run", seed=1)
+    context = Context(cluster=KubernetesClusters(settings, environ={}), run=job["run"], seed=1)
     plan = fault.plan(job["arguments"], context)
     for index, injection in enumerate(plan.injections):
         save(index, injection.record)
