@@ -109,9 +109,15 @@ def new_run_id() -> str:
 
 
 def run_probe(
-    activity: Activity, configuration: Mapping[str, Any], secrets: Mapping[str, Any]
+    activity: Activity,
+    configuration: Mapping[str, Any],
+    secrets: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
 ) -> Any:
-    """The value of a probe that a configuration entry asks for; raises ValueError with the reason."""
+    """The value of a probe that a configuration entry asks for; raises ValueError with the reason.
+
+    ``environment``: what variable files add to it.
+    """
     import threading
 
     from sloguard.providers.calls import call
@@ -123,7 +129,7 @@ def run_probe(
         configuration=configuration,
         secrets=secrets,
         stop=threading.Event(),
-        environment={},
+        environment=dict(environment or {}),
     )
     if result.error:
         raise ValueError(result.error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,15 +47,15 @@ def recover(
     options: Options | None = None,
     *,
     left_too: bool = False,
+    over: Collection[str] = (),
 ) -> Generator[Event, None, None]:
     """Finish every dead run; one RunEnded each, nothing at all where there is none.
 
-    ``left_too``: try once more what runs that ended not-restored have left. The events belong to several
-    runs, so they are for people and logs; what counts is closed in the store by this.
+    ``left_too``: try once more what runs that ended not-restored have left. ``over``: runs of a process
+    that lives whose generator was closed before its end, as their owner knows; the store does not. The
+    events belong to several runs, so they are for people and logs; what counts is closed in the store by this.
     """
-    seen = [run for run in runs.unfinished() if not run.alive]
-    if left_too:
-        seen += runs.not_restored()
+    seen = _open(runs, left_too=left_too, over=over)
     for run in seen:
         try:
             ports.locks.acquire([f"run:{run.id}"], f"recovery of run {run.id}")
@@ -63,18 +63,16 @@ def recover(
             yield Note(ports.clock.now(), "info", f"run {run.id} is being recovered: {error}")
             continue
         try:
-            if _still_open(runs, run, left_too=left_too):
+            # Nobody else has finished it between the look and the lock.
+            if run.id in [r.id for r in _open(runs, left_too=left_too, over=over)]:
                 yield from _told(_Recovery(run, runs, ports, load, options or Options()))
         finally:
             ports.locks.release()
 
 
-def _still_open(runs: Runs, run: UnfinishedRun, *, left_too: bool) -> bool:
-    """Whether nobody else has finished it between the look and the lock."""
-    open_runs = [r.id for r in runs.unfinished() if not r.alive]
-    if left_too:
-        open_runs += [r.id for r in runs.not_restored()]
-    return run.id in open_runs
+def _open(runs: Runs, *, left_too: bool, over: Collection[str]) -> list[UnfinishedRun]:
+    found = [run for run in runs.unfinished() if not run.alive or run.id in over]
+    return [*found, *(runs.not_restored() if left_too else ())]
 
 
 def _told(made: _Recovery) -> Generator[Event, None, None]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ from sloguard.host.marks import processes_of
 from sloguard.spec import load
 from tests.support.killed_run import ports
 
-RUN = "20260101T120000-killed"
 ROOT = Path(__file__).parents[2]
 
 EXPERIMENT = """
@@ -73,11 +73,16 @@ def victim():
     process.wait()
 
 
+def run_of(folder: Path) -> str:
+    """A name of its own: processes are found by it, also those of the test beside this one."""
+    return f"20260101T120000-{zlib.crc32(str(folder).encode()):08x}"
+
+
 def start(folder: Path, victim: subprocess.Popen) -> subprocess.Popen:
     text = EXPERIMENT.format(folder=folder, victim=victim.pid)
     (folder / "experiment.yaml").write_text(text)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.killed_run", str(folder)],
+        [sys.executable, "-m", "tests.support.killed_run", str(folder), run_of(folder)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -119,10 +124,10 @@ def assert_as_before(folder: Path, victim: subprocess.Popen) -> None:
     assert (last.outcome, last.reason) == ("aborted", "interrupted")
     assert not is_stopped(victim)
     assert not (folder / "broken").exists()
-    assert processes_of(RUN) == []
+    assert processes_of(run_of(folder)) == []
     with Store(str(folder / "runs.db")) as store:
         assert store.unfinished() == ()
-        assert store.open_intents(RUN) == ()
+        assert store.open_intents(run_of(folder)) == ()
         (kept,) = store.runs()
         assert (kept.outcome, kept.reason) == ("aborted", "interrupted")
     assert recovered(folder) == []

@@ -149,6 +149,18 @@ def test_a_live_run_is_left_alone():
     assert world.broken
 
 
+def test_a_run_whose_engine_ended_in_a_process_that_lives_is_finished_for_its_owner():
+    world = ready()
+    made = two_faults()
+    broken_run(world, made)
+    runs = FakeRuns(dead(made, alive=True))
+    last = recovered(world, runs, loads(made), over=["r1"])[-1]
+    assert isinstance(last, RunEnded)
+    assert (last.outcome, last.reason) == ("aborted", "interrupted")
+    assert not world.broken
+    assert recovered(world, runs, loads(made), over=["r1"]) == []
+
+
 def test_two_recoveries_at_once_do_not_double():
     world = ready()
     made = two_faults()

@@ -29,6 +29,22 @@ def test_selections_by_matchers_alone() -> None:
     assert read.metrics == frozenset()
 
 
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection("up"),
+        Selection("up", (("path", "=", 'C:\\dir\n"quoted"'), ("job", "!~", r"a\.b|c"))),
+        Selection(None, (("__name__", "=~", "http_.*"),)),
+    ],
+)
+def test_a_selection_is_shown_as_promql_that_means_the_same(selection: Selection) -> None:
+    assert inspect(str(selection)).selections == (selection,)
+
+
+def test_a_name_that_needs_quotes_is_shown_as_a_matcher() -> None:
+    assert str(Selection("my.metric")) == '{__name__="my.metric"}'
+
+
 def test_an_inspection_is_kept() -> None:
     assert inspect("sum(kept)") is inspect("sum(kept)")
 

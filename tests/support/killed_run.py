@@ -25,14 +25,14 @@ def _say(event: Event) -> None:
     print(type(event).__name__, str(detail or "-"), flush=True)
 
 
-def main(folder: str) -> None:
+def main(folder: str, run_id: str) -> None:
     """Run ``experiment.yaml`` of a folder."""
     here = Path(folder)
     with Store(str(here / "runs.db")) as store:
         made = load(here / "experiment.yaml")
-        events = run(made, ports(store, here / "locks"), Options(run="20260101T120000-killed"))
+        events = run(made, ports(store, here / "locks"), Options(run=run_id))
         drive(events, [store.record, _say])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
