@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sloguard.engine.rights import Demand
+    from sloguard.ports import Resource
 
 #: What a name of Kubernetes may be.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -96,6 +97,7 @@ def _demands(
 ) -> list[Demand]:
     """Of all experiments; ends where one of them cannot be read, or an activity makes no sense."""
     from sloguard.engine.rights import Demands, Standpoint, together
+    from sloguard.ports.rights import guessed, known
 
     settings = settings_from(flags["config"])
     inside = account[0] if account else ""
@@ -103,13 +105,23 @@ def _demands(
     variables = given_variables(flags["variables"])
     found: list[Demand] = []
     problems: list[str] = []
+    guesses: dict[str, None] = {}
+
+    def resource(api_version: str, kind: str) -> Resource:
+        found = guessed(api_version, kind)
+        if known(found.group, kind) is None:
+            guesses[f"{kind} of {api_version} is {found.full_name}"] = None
+        return found
+
     for file in files:
         experiment = load_experiment(file, variables, flags["var_files"], probes=False)
-        made = Demands.of(experiment, lambda _context: Standpoint(own, inside))
+        made = Demands.of(experiment, lambda _context: Standpoint(own, inside, resource))
         found += made.found
         problems += [f"{file}: {activity}: {why}" for activity, why in made.problems]
     if problems:
         fail("\n".join(problems))
+    for guess in guesses:
+        click.echo(f"warning: guessed, as no cluster is asked: {guess}", err=True)
     return list(together(found))
 
 

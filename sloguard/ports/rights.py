@@ -73,14 +73,24 @@ class Need:
         return f"{self.verb} {self.what}{named} in {self.where}"
 
 
+def known(group: str, kind: str) -> Resource | None:
+    """A resource that sloguard knows by itself."""
+    for one in vars(resources).values():
+        if isinstance(one, Resource) and (one.group, one.kind) == (group, kind):
+            return one
+    return None
+
+
 def guessed(api_version: str, kind: str) -> Resource:
     """The resource of a manifest where no cluster can be asked: one that is known, else by English plural."""
     group, _, version = api_version.rpartition("/")
-    for known in vars(resources).values():
-        if isinstance(known, Resource) and (known.group, known.kind) == (group, kind):
-            return known
+    found = known(group, kind)
+    if found is not None:
+        return found
     word = kind.lower()
-    if word.endswith("y") and word[-2:-1] not in ("a", "e", "i", "o", "u"):
+    if word.endswith("chaos"):
+        plural = word  # Chaos Mesh's
+    elif word.endswith("y") and word[-2:-1] not in ("a", "e", "i", "o", "u"):
         plural = word[:-1] + "ies"
     else:
         plural = word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
@@ -121,8 +131,8 @@ class Call:
             name: None if p.default is inspect.Parameter.empty else p.default
             for name, p in parameters.items()
         }
-        known = {name: arguments.get(name, default) for name, default in defaults.items()}
-        return cls(known, **surroundings)
+        filled = {name: arguments.get(name, default) for name, default in defaults.items()}
+        return cls(filled, **surroundings)
 
     def __getitem__(self, name: str) -> Any:
         """An argument."""
