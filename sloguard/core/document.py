@@ -180,6 +180,7 @@ def fault_json(fault: FaultRecord) -> Document:
 
 def activity_json(record: ActivityRecord) -> Document:
     """One activity as it went."""
+    own = {"runs_as": record.activity.runs_as} if record.activity.runs_as else {}
     return {
         "name": record.activity.name,
         "type": record.activity.kind,
@@ -192,6 +193,7 @@ def activity_json(record: ActivityRecord) -> Document:
         "output": safe(record.output),
         "error": record.error,
         "tolerance_met": record.tolerance_met,
+        **own,
     }
 
 

@@ -197,7 +197,8 @@ class Guard:
 class Activity:
     """An action or probe as declared; ``${x}`` is substituted when it is carried out.
 
-    ``key`` names its place in the file: ``method[0]``, ``rollbacks[1]``, ``hypothesis[0]``.
+    ``key`` names its place in the file: ``method[0]``, ``rollbacks[1]``, ``hypothesis[0]``. ``runs_as``: the
+    function of sloguard's own that is called in place of the driver's that it names.
     """
 
     key: str
@@ -211,6 +212,7 @@ class Activity:
     tolerance: Json = None
     controls: tuple[Mapping[str, Json], ...] = ()
     declared: Mapping[str, Json] = field(default_factory=dict)
+    runs_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from sloguard.engine.loop import Work
 from sloguard.engine.session import STOPPED_WITHIN, Session, Stopped
 from sloguard.host.marks import ACTIVITY, RUN
 from sloguard.providers.calls import failed_action
-from sloguard.providers.result import Result, timed_out
-from sloguard.spec.substitution import fill_provider, substitute
+from sloguard.providers.result import Refused, Result, one_line, timed_out
+from sloguard.spec.substitution import substitute
 
 #: Whether an output is within a tolerance. Called beside the loop.
 Hold = Callable[[Json], bool]
@@ -150,7 +150,10 @@ class Activities:
         timeout: float | None,
     ) -> Work[Result]:
         session, experiment = self._session, self._session.experiment
-        provider = fill_provider(activity.provider, experiment.configuration, experiment.secrets)
+        try:
+            provider = session.provider_of(activity)
+        except Refused as error:
+            return Result(error=one_line(error))
         if section == "method":
             found = yield from session.attempt(lambda: fault_of(provider), activity.name)
             if found is not None:

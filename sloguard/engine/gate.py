@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from sloguard.core.series import LabelSet, Matrix
 from sloguard.core.text import format_duration
 from sloguard.core.windows import pinned_grid
 from sloguard.engine.activities import Activities, journal_run
+from sloguard.engine.aliases import resolved
 from sloguard.engine.controls import Controls
 from sloguard.engine.evidence import collecting
 from sloguard.engine.loop import Work
@@ -31,6 +33,7 @@ from sloguard.engine.queries import SHORTEST_STEP
 from sloguard.engine.session import NotStarted, Session
 from sloguard.host.marks import ACTIVITY, RUN
 from sloguard.ports import MetricsError
+from sloguard.providers.result import Refused, Result, one_line
 from sloguard.providers.tolerance import Tolerated, within
 from sloguard.spec.substitution import substitute
 
@@ -184,11 +187,17 @@ def _within(session: Session, activity: Activity, output: Json) -> Tolerated:
     """Blocking: a tolerance may be a probe itself."""
     experiment = session.experiment
     tolerance = substitute(activity.tolerance, experiment.configuration, experiment.secrets)
-    call = functools.partial(
-        session.ports.call,
-        stop=threading.Event(),
-        environment={**experiment.environment, RUN: session.run, ACTIVITY: activity.key},
-    )
+
+    def call(provider: Mapping[str, Any], **variables: Any) -> Result:
+        try:
+            meant = resolved(provider, experiment.secrets, session.drivers)
+        except Refused as error:
+            return Result(error=one_line(error))
+        environment = {**experiment.environment, RUN: session.run, ACTIVITY: activity.key}
+        return session.ports.call(
+            meant, stop=threading.Event(), environment=environment, **variables
+        )
+
     return within(
         tolerance,
         output,

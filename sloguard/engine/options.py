@@ -37,5 +37,8 @@ class Options:
     #: A declared rollback is tried this often; one attempt may take this long.
     rollback_attempts: int = 3
     rollback_timeout: float = 300.0
+    #: Whether activities that name a driver of the Chaos Toolkit are called on it, also where sloguard has
+    #: a function of its own.
+    use_drivers: bool = False
     #: How long the hooks of the controls at one place may take.
     control_timeout: float = 60.0

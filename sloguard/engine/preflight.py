@@ -17,6 +17,7 @@ from sloguard.core.events import Event, Note, Preflight
 from sloguard.core.model import Activity, Guard, Slo
 from sloguard.core.series import Vector
 from sloguard.core.text import format_duration, format_series, format_value
+from sloguard.engine.aliases import refusal, tolerance_provider
 from sloguard.engine.guard import Unreadable, Values, breaches, shown
 from sloguard.engine.injection import fault_of, holder, plan_of
 from sloguard.engine.loop import Work
@@ -25,8 +26,8 @@ from sloguard.engine.queries import Queries, look_up
 from sloguard.engine.session import NotStarted, Session, Stopped
 from sloguard.faults.base import FaultError, Plan
 from sloguard.ports import Held, Metrics, MetricsError, OutsideError
+from sloguard.providers.result import Refused, one_line
 from sloguard.render.rbac import table
-from sloguard.spec.substitution import fill_provider
 
 #: A clock that is known less well than this blurs the marks.
 _VAGUE_CLOCK = 1.0
@@ -185,15 +186,22 @@ def _activities(found: _Findings) -> Work[None]:
     made_before = False
     for activity in (*experiment.probes, *experiment.method, *experiment.rollbacks):
         problem = yield from session.attempt(
-            functools.partial(session.ports.check, _provider(session, activity)),
+            functools.partial(_uncallable, session, activity),
             activity.name,
         )
         if problem:
             later = made_before and _may_be_made(activity)
             say = found.odd if later else found.bad
             yield say(f"{activity.kind} {activity.name}", problem)
+        elif activity.runs_as:
+            yield found.good(f"{activity.kind} {activity.name}", _stand_in(activity))
         if activity.kind == "action" and activity in experiment.method:
             made_before = True
+
+
+def _stand_in(activity: Activity) -> str:
+    named = f"{activity.provider.get('module')}.{activity.provider.get('func')}"
+    return f"{named} runs as {activity.runs_as}"
 
 
 def _may_be_made(activity: Activity) -> bool:
@@ -303,16 +311,25 @@ def _lock(found: _Findings, keys: set[str]) -> Iterator[Event]:
 
 def _planned(session: Session, activity: Activity) -> Plan | None:
     """The plan of a fault of sloguard's; None for any other action. Blocking."""
-    provider = _provider(session, activity)
+    try:
+        provider = session.provider_of(activity)
+    except Refused:
+        return None  # told where it was looked whether it can be called
     fault = fault_of(provider)
     if fault is None:
         return None
     return plan_of(session, fault, provider)
 
 
-def _provider(session: Session, activity: Activity) -> dict[str, object]:
-    experiment = session.experiment
-    return fill_provider(activity.provider, experiment.configuration, experiment.secrets)
+def _uncallable(session: Session, activity: Activity) -> str | None:
+    """Why an activity could not be called, or a tolerance of it; None where nothing speaks against it."""
+    try:
+        provider = session.provider_of(activity)
+    except Refused as error:
+        return one_line(error)
+    judging = tolerance_provider(activity)
+    problem = refusal(judging, session.drivers) if judging is not None else ""
+    return problem or session.ports.check(provider)
 
 
 def _told(plan: Plan) -> str:

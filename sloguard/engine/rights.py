@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sloguard.core.model import Activity, Experiment
+from sloguard.engine.aliases import drivers_for, provider_of
 from sloguard.ports import Cluster, Resource
 from sloguard.ports.resources import (
     CONFIG_MAPS,
@@ -25,7 +26,6 @@ from sloguard.ports.resources import (
     virtual_services,
 )
 from sloguard.ports.rights import Call, Need, guessed, needs_of, on
-from sloguard.spec.substitution import fill_provider
 
 RECOVERY = "recovery"
 
@@ -124,7 +124,7 @@ def _of(
     standpoint: Callable[[str | None], Standpoint],
     folder: str,
 ) -> Iterator[Demand]:
-    provider = fill_provider(activity.provider, experiment.configuration, experiment.secrets)
+    provider = provider_of(activity, experiment, drivers_for(experiment, wanted=False))
     function = function_of(provider)
     needs = needs_of(function)
     if function is None or needs is None:

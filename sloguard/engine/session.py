@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from sloguard.core.events import Event, FaultChanged, Interrupted, Note, PhaseStarted
 from sloguard.core.masking import Masker
 from sloguard.core.model import (
+    Activity,
     ActivityRecord,
     Experiment,
     FaultRecord,
@@ -23,6 +24,7 @@ from sloguard.core.model import (
 )
 from sloguard.core.outcome import ProbeResult
 from sloguard.core.results import SloResult
+from sloguard.engine.aliases import drivers_for, named, provider_of
 from sloguard.engine.control import Control
 from sloguard.engine.ledger import Injected
 from sloguard.engine.loop import Loop, Work
@@ -64,12 +66,9 @@ class Session:
     def __init__(
         self, experiment: Experiment, ports: Ports, options: Options, control: Control
     ) -> None:
-        self.experiment, self.ports, self.options, self.control = (
-            experiment,
-            ports,
-            options,
-            control,
-        )
+        self.ports, self.options, self.control = ports, options, control
+        self.drivers = drivers_for(experiment, options.use_drivers)
+        self.experiment = named(experiment, self.drivers)
         self.run = options.run or uuid.uuid4().hex[:12]
         self.seed = options.seed if options.seed is not None else SystemRandom().getrandbits(32)
         self.loop = Loop(ports.clock, ports.executor)
@@ -102,6 +101,10 @@ class Session:
         self.notes: list[str] = []
         self.queries: Queries | None = None
         self.watcher: Watcher | None = None
+
+    def provider_of(self, activity: Activity) -> dict[str, Any]:
+        """What is called for an activity, variables filled in; raises Refused where nothing can be."""
+        return provider_of(activity, self.experiment, self.drivers)
 
     # Time and marks.
 

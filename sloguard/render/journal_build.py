@@ -211,6 +211,9 @@ class Journal:
         }
         if error is not None:
             made["exception"] = [f"{error}\n"]
+        if entry.activity.runs_as:
+            # The activity stands there as declared, naming a driver that was not called.
+            made["sloguard"] = {"runs_as": entry.activity.runs_as}
         if entry.section == "hypothesis":
             failed = record is None or record.status is not ActivityStatus.SUCCEEDED
             made["tolerance_met"] = False if failed or record is None else record.tolerance_met

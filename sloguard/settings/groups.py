@@ -164,6 +164,11 @@ class RunSettings:
     control_timeout: float = _set(
         60.0, "Longest time of the controls at one place.", "duration", above=0
     )
+    use_drivers: bool = _set(
+        False,
+        "Whether chaosk8s and chaosistio are called themselves, in place of sloguard's own functions.",
+        "flag",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
