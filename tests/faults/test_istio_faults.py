@@ -308,12 +308,12 @@ def test_recovery_leaves_runs_alone_that_are_alive(ground, shop):
     before = seen(ground, shop)
     Broken(ground, ABORT, {"virtual_service_name": "checkout", "ns": shop}).inject()
     locks = LeaseLocks(clusters(ground), seconds=4)
-    locks.acquire([f"namespace:{ground.cluster.name}/{shop}"], "run the-run (a title)")
+    locks.acquire([f"namespace:{ground.cluster.name}/{shop}"], f"run {ground.run} (a title)")
     mine = [t for t in recover_cluster(clusters(ground)) if shop in t.target]
-    assert [(t.status, t.detail) for t in mine] == [("injected", "run the-run is under way")]
+    assert [(t.status, t.detail) for t in mine] == [("injected", f"run {ground.run} is under way")]
     locks.release()
     assert http(ground, shop)[0]["fault"]
-    assert [t.status for t in recover_cluster(clusters(ground), alive=["the-run"])] == ["injected"]
+    assert [t.status for t in recover_cluster(clusters(ground), alive=[ground.run])] == ["injected"]
     mine = [t for t in recover_cluster(clusters(ground)) if shop in t.target]
     assert [(t.status, t.fault) for t in mine] == [("undone", ABORT)]
     assert seen(ground, shop) == before

@@ -136,6 +136,8 @@ class Api:
         method, sub = request.method, target.subresource
         if sub == "eviction":
             return 201, self._evict(request, target)
+        if sub == "binding":
+            return 201, self._bind(request, target)
         if sub == "scale":
             return 200, self._scale(request, target)
         if method == "GET":
@@ -344,6 +346,20 @@ class Api:
         ):
             self.state.remove(target.kind, written)
         return written
+
+    def _bind(self, request: Request, target: Target) -> Object:
+        pod = self._stored(target)
+        if pod["spec"].get("nodeName"):
+            raise Refused(409, "Conflict", f"pod {target.name} is already assigned to a node")
+        pod["spec"]["nodeName"] = request.body["target"]["name"]
+        self.state.put(target.kind, pod, same_generation=True)
+        return {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "code": 201,
+        }
 
     def _scale(self, request: Request, target: Target) -> Object:
         if not target.kind.scale:

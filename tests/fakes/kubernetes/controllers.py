@@ -55,6 +55,7 @@ class Lag:
 
 class Controllers:
     """``starts``: kubelets bring pods to Running and Ready; ``ends``: they end pods that are deleted.
+    ``attended``: there is somebody at all who schedules pods and says of nodes that they are ready.
 
     ``lag``: they take their time, each its own, as real ones do; None: they are there at once.
     """
@@ -69,6 +70,7 @@ class Controllers:
         self._state, self._api, self._hash, self._lag = state, api, hashed, lag
         self.starts = True
         self.ends = True
+        self.attended = True
         self._address = 1
         self._seen: dict[str, int] = {}
 
@@ -358,7 +360,7 @@ class Controllers:
     # Scheduler and kubelets.
 
     def _schedule(self) -> None:
-        nodes = self._state.all("Node")
+        nodes = self._state.all("Node") if self.attended else []
         for pod in sorted(
             self._state.all("Pod"), key=lambda p: int(p["metadata"]["resourceVersion"])
         ):
@@ -388,7 +390,7 @@ class Controllers:
         self._state.put(self._state.kind("Pod"), pod, same_generation=True)
 
     def _kubelets(self) -> None:
-        for node in self._state.all("Node"):
+        for node in self._state.all("Node") if self.attended else []:
             if not _is_ready(node) and not self._late(node["metadata"]["uid"], "kubelet"):
                 node["status"] = _node_status(node["status"])
                 self._put("Node", node)

@@ -25,6 +25,7 @@ from tests.fakes.kubernetes.kinds import ISTIO
 from tests.fakes.kubernetes.rights import ADMIN
 from tests.fakes.kubernetes.state import Object, State
 from tests.fakes.kubernetes.trouble import Trouble
+from tests.support.certificates import Certificates
 
 ADMIN_TOKEN = "the-token-of-the-administrator"
 Command = Callable[[str, str, str, list[str]], tuple[int, str, str]]
@@ -36,6 +37,7 @@ class KubernetesDouble:
 
     ``automatic``: the controllers run by themselves; else only in ``settle``. ``lag``: they and the
     kubelets take their time, as real ones do. ``minor``: the version 1.x whose ways it has.
+    ``certificates``: it speaks TLS, and whoever bears one of theirs is the administrator.
     """
 
     def __init__(
@@ -47,11 +49,12 @@ class KubernetesDouble:
         hashed: Callable[[Object], str] = template_hash,
         lag: Lag | None = None,
         minor: int = 36,
+        certificates: Certificates | None = None,
     ) -> None:
         self.state = State(istio, minor)
         self.api = Api(self.state, suffix, late=lag is not None, minor=minor)
         self.controllers = Controllers(self.state, self.api, hashed, lag)
-        self._lag = lag
+        self._lag, self.certificates = lag, certificates
         self.trouble = Trouble()
         self.tokens: dict[str, str] = {ADMIN_TOKEN: ADMIN}
         #: (method, path with its query) of every request, in order.
@@ -90,7 +93,8 @@ class KubernetesDouble:
     def url(self) -> str:
         """Where it listens."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        scheme = "https" if self.certificates else "http"
+        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def settle(self) -> None:
         """Let the controllers work until there is nothing left to do."""
@@ -102,13 +106,32 @@ class KubernetesDouble:
         self.tokens[token] = f"system:serviceaccount:{namespace}:{name}"
         return token
 
-    def kubeconfig(self, path: Path, *, token: str = ADMIN_TOKEN, context: str = "double") -> Path:
-        """Write one that leads here."""
+    def kubeconfig(
+        self,
+        path: Path,
+        *,
+        token: str = ADMIN_TOKEN,
+        context: str = "double",
+        verified: bool = True,
+    ) -> Path:
+        """Write one that leads here; ``verified`` False: whoever answers is believed."""
+        cluster: dict[str, Any] = {"server": self.url}
+        user = {"token": token}
+        if self.certificates is not None:
+            files = self.certificates
+            if verified:
+                cluster["certificate-authority-data"] = _encoded(files.authority)
+            else:
+                cluster["insecure-skip-tls-verify"] = True
+            user = {
+                "client-certificate-data": _encoded(files.certificate("client")),
+                "client-key-data": _encoded(files.key("client")),
+            }
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "double", "cluster": {"server": self.url}}],
-            "users": [{"name": "user", "user": {"token": token}}],
+            "clusters": [{"name": "double", "cluster": cluster}],
+            "users": [{"name": "user", "user": user}],
             "contexts": [{"name": context, "context": {"cluster": "double", "user": "user"}}],
             "current-context": context,
         }
@@ -143,6 +166,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, double: KubernetesDouble) -> None:
         self.double = double
         super().__init__(("127.0.0.1", 0), _Handler)
+        if double.certificates is not None:
+            context = double.certificates.server_context(ask_client=True)
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that are killed are what some tests are about."""
@@ -203,7 +231,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         token = self.headers.get("Authorization", "").split(" ")[-1]
-        user = self.server.double.tokens.get(token)
+        # Over TLS only those come so far that bear a certificate of the authority.
+        certified = self.server.double.certificates is not None and not token
+        user = ADMIN if certified else self.server.double.tokens.get(token)
         if user is None:
             raise Refused(401, "Unauthorized", "Unauthorized")
         user = self.headers.get("Impersonate-User") or user
@@ -374,6 +404,10 @@ class _Handler(BaseHTTPRequestHandler):
         size = len(payload)
         head = bytes([0x82, size]) if size < 126 else b"\x82\x7e" + struct.pack(">H", size)
         self.wfile.write(head + payload)
+
+
+def _encoded(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()
 
 
 def _ended(code: int) -> Object:
