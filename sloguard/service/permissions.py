@@ -1,0 +1,131 @@
+"""What an experiment may do when a service runs it, and where the values of a request may not go.
+
+An experiment in a directory of the service may always use sloguard's own faults and probes, and http
+providers within ``serve.allow_urls``. Processes and other Python code (controls are such) have to be allowed
+for its directory. What a request gives as variables reaches no process and no name of code, allowed or not.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sloguard.core.model import Json
+from sloguard.engine.aliases import alias_of
+from sloguard.faults.base import FaultFunction
+from sloguard.probes.base import registry
+from sloguard.spec.substitution import Scope
+
+PROCESS, PYTHON = "process", "python"
+PERMISSIONS = frozenset({PROCESS, PYTHON})
+_OWN_ROOMS = ("sloguard.faults.", "sloguard.probes.")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something in an experiment that its directory has to allow. ``path``: where it stands."""
+
+    permission: str
+    path: str
+    what: str
+
+    @property
+    def message(self) -> str:
+        """For people."""
+        return f"{self.what} needs the permission '{self.permission}', which this directory does not have"
+
+
+@dataclass(frozen=True, slots=True)
+class NotAllowed(Exception):
+    """A provider may not be called here."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def needs(declared: Mapping[str, Json]) -> tuple[Need, ...]:
+    """Every process and all Python code that is not sloguard's own, anywhere in a document as written."""
+    found = (_need(path, provider) for path, provider in _providers(declared, ""))
+    return tuple(need for need in found if need is not None)
+
+
+def refused(declared: Mapping[str, Json], allowed: frozenset[str]) -> tuple[Need, ...]:
+    """What of it is not allowed."""
+    return tuple(need for need in needs(declared) if need.permission not in allowed)
+
+
+def closed_to_requests(declared: Mapping[str, Json]) -> Mapping[str, str]:
+    """Names of variables that a request may not set, with the place where each would reach code."""
+    found: dict[str, str] = {}
+    names = declared.get("configuration") or {}
+    for path, provider in _providers(declared, ""):
+        if _kind(provider) == PROCESS:
+            exposed: Any = provider
+        else:
+            exposed = [provider.get("module"), provider.get("func")]
+        for name in names if isinstance(names, Mapping) else ():
+            if name not in found and _mentions(exposed, str(name)):
+                found[str(name)] = path
+    return found
+
+
+def check_call(provider: Mapping[str, Json], allowed: frozenset[str]) -> None:
+    """Right before a provider is called, everything filled in. Raises NotAllowed."""
+    need = _need("", provider)
+    if need is not None and need.permission not in allowed:
+        raise NotAllowed(need.message)
+
+
+def is_own(module: str, func: str) -> bool:
+    """Whether a name is one of sloguard's faults or probes; not whatever else their modules hold."""
+    if not module.startswith(_OWN_ROOMS):
+        return False
+    try:
+        found = getattr(importlib.import_module(module), func, None)
+    except ImportError:
+        return False
+    return isinstance(found, FaultFunction) or f"{module.rpartition('.')[2]}.{func}" in registry
+
+
+def _need(path: str, provider: Mapping[str, Json]) -> Need | None:
+    if _kind(provider) == PROCESS:
+        return Need(PROCESS, path, f"the process {provider.get('path')!r}")
+    module, func = str(provider.get("module") or ""), str(provider.get("func") or "")
+    if _kind(provider) != PYTHON or is_own(module, func) or _stands_in(path, module, func):
+        return None
+    what = f"{module}.{func}" if func else f"the control {module}"
+    return Need(PYTHON, path, f"the Python code {what}")
+
+
+def _stands_in(path: str, module: str, func: str) -> bool:
+    """Whether a function of a driver is one that sloguard does itself where it stands."""
+    alias = alias_of(module, func)
+    return alias is not None and bool(alias.target_in(path.startswith("rollbacks")))
+
+
+def _kind(provider: Mapping[str, Json]) -> str:
+    return str(provider.get("type") or "").strip().lower()
+
+
+def _providers(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """Whatever looks like a python or process provider, at any depth: rather one too many."""
+    if isinstance(value, Mapping):
+        kind = _kind(value)
+        if (kind == PYTHON and ("module" in value or "func" in value)) or (
+            kind == PROCESS and "path" in value
+        ):
+            yield path, value
+        for key, child in value.items():
+            yield from _providers(child, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            yield from _providers(child, f"{path}[{index}]")
+
+
+def _mentions(value: Any, name: str) -> bool:
+    """Whether filling in this one variable would change it."""
+    return bool(Scope({name: "\0filled in\0"}).fill(value) != Scope({}).fill(value))
