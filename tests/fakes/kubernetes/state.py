@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import json
 import threading
 import time
 import uuid
@@ -61,7 +62,7 @@ class State:
         """Keep a new object; gives a copy with what the server adds."""
         with self.lock:
             about = obj["metadata"]
-            about["uid"] = str(uuid.uuid4())
+            about.setdefault("uid", str(uuid.uuid4()))
             about["creationTimestamp"] = stamp()
             if kind.generation:
                 about["generation"] = 1
@@ -87,6 +88,21 @@ class State:
             found["metadata"]["resourceVersion"] = str(self.version)
             self._tell("DELETED", kind, found)
             return copy.deepcopy(found)
+
+    def saved(self) -> str:
+        """All objects as they are, for ``restore`` of another double."""
+        with self.lock:
+            kinds = {k: list(found.values()) for k, found in self._objects.items()}
+            return json.dumps({"version": self.version, "kinds": kinds})
+
+    def restore(self, text: str) -> None:
+        """These objects in place of those that are there."""
+        with self.lock:
+            found = json.loads(text)
+            self._objects = {k: {_key(o): o for o in objs} for k, objs in found["kinds"].items()}
+            self.version = found["version"]
+            self.expire()
+            self.changed.notify_all()
 
     def _put(self, kind: Kind, obj: Object, event: str) -> Object:
         self.version += 1

@@ -1,0 +1,167 @@
+"""The command line in many processes at once, without starting Python for each.
+
+One process is started, imports what a run needs, and forks another for every command: these see their own
+arguments, environment, folder and outputs, and end with an exit code, as any ``sloguard`` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.command import ROOT, Ran, environment
+
+
+class Started:
+    """A command under way."""
+
+    def __init__(self, pid: int, folder: Path, number: int) -> None:
+        self.pid = pid
+        self.out, self.err = folder / f"{number}.out", folder / f"{number}.err"
+        self.rc = folder / f"{number}.rc"
+
+    def wait(self, timeout: float) -> Ran:
+        """Until it has ended; what is not over then is ended."""
+        ends = time.monotonic() + timeout
+        while not self.rc.exists():
+            if time.monotonic() > ends:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"not over after {timeout:g}s: {self.err.read_text()[-2000:]}")
+            time.sleep(0.05)
+        return Ran(int(self.rc.read_text()), self.out.read_text(), self.err.read_text())
+
+
+class Commands:
+    """``with`` starts the process that forks the others, and ends it. Any thread may start commands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def __enter__(self) -> Commands:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.forked"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment(self.folder),
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+    def start(
+        self, *arguments: str | Path, home: Path, env: Mapping[str, str] | None = None
+    ) -> Started:
+        """``sloguard`` with these arguments; its own folder is ``home``."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        home.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            self._count += 1
+            started = Started(0, self.folder, self._count)
+            job = {
+                "argv": [str(a) for a in arguments],
+                "env": environment(home, env),
+                "cwd": str(home),
+                "files": [str(started.out), str(started.err), str(started.rc)],
+            }
+            self._process.stdin.write(json.dumps(job) + "\n")
+            self._process.stdin.flush()
+            started.pid = int(self._process.stdout.readline())
+        return started
+
+
+def _live(job: Mapping[str, Any]) -> int:
+    out, err, _ = job["files"]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(out, flags, 0o600), 1)
+    os.dup2(os.open(err, flags, 0o600), 2)
+    os.environ.clear()
+    os.environ.update(job["env"])
+    os.chdir(job["cwd"])
+    sys.argv = ["sloguard", *job["argv"]]
+    from sloguard.cli.main import run
+
+    try:
+        run()
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+def _watch(pid: int, rc: Path) -> None:
+    """Write down how a child ends, in one step."""
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    newer = rc.with_suffix(".new")
+    newer.write_text(str(code))
+    newer.replace(rc)
+
+
+def main() -> None:
+    """Fork for every line; tell the pid."""
+    import kubernetes.client.rest
+    import numpy as np
+
+    import sloguard.adapters.kubernetes
+    import sloguard.adapters.store
+    import sloguard.bootstrap
+    import sloguard.cli.run
+    import sloguard.cli.validate
+    import sloguard.engine.run
+    import sloguard.render.console
+
+    assert kubernetes
+    assert np
+    assert sloguard
+    print("ready", flush=True)
+    # Read without threads: a process that has some must not fork.
+    running: dict[int, Path] = {}
+    for line in iter(sys.stdin.readline, ""):
+        job = json.loads(line)
+        watcher = os.fork()
+        if watcher == 0:
+            # One more process, so that this one never has to wait for a command.
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    os._exit(_live(job))
+                except BaseException:  # noqa: BLE001 - whatever it is, it ends here and is printed
+                    import traceback
+
+                    traceback.print_exc()
+                    os._exit(70)
+            print(pid, flush=True)
+            _watch(pid, Path(job["files"][2]))
+            os._exit(0)
+        running[watcher] = Path(job["files"][2])
+    for watcher in running:
+        os.waitpid(watcher, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""A world that lives: it follows its cluster, lets pods start in their time, and counts requests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from sloguard.ports import Object
+from tests.support.clusters import Ground, is_ready
+from tests.support.mesh import state_metrics
+from tests.support.mesh.counting import Counters
+from tests.support.mesh.looking import Eyes, Snapshot
+from tests.support.mesh.shop import Shop
+from tests.support.mesh.traffic import Traffic
+
+#: How often it looks, seconds.
+TICK = 0.1
+#: How long proxies send requests to a pod that is gone.
+PROPAGATION = 0.4
+#: Over how long the load that comes from outside is measured.
+_LOAD_WINDOW = 1.0
+
+
+class World:
+    """One shop on one cluster. ``with`` makes it live."""
+
+    def __init__(self, ground: Ground, shop: Shop) -> None:
+        self.ground, self.shop = ground, shop
+        self._eyes = Eyes(ground)
+        self._counters = Counters(shop)
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._seen = self._eyes.look()
+        self._known: dict[str, set[str]] = {}
+        self._lost: dict[str, tuple[int, float]] = {}
+        self._bound: dict[str, float] = {}
+        self._hits: deque[float] = deque()
+        self._at = time.monotonic()
+
+    def __enter__(self) -> World:
+        self._step()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join(5)
+
+    def hit(self) -> int:
+        """A request from outside; gives the status that its sender gets."""
+        with self._lock:
+            self._hits.append(time.monotonic())
+        ready = self._seen.ready(self.shop.namespace, self.shop.entry)
+        return 200 if ready else 503
+
+    def metrics(self) -> str:
+        """What a scrape finds now."""
+        with self._lock:
+            self._advance()
+            found = [*self._counters.lines(), *state_metrics.lines(self._seen, self.shop.namespace)]
+        return "\n".join(found) + "\n"
+
+    def _live(self) -> None:
+        while not self._stopping.wait(TICK):
+            self._step()
+
+    def _step(self) -> None:
+        seen = self._eyes.look()
+        self._start_pods(seen)
+        with self._lock:
+            self._advance()
+            self._notice(seen)
+            self._seen = seen
+            self._counters.set_flows(self._traffic().flow())
+
+    def _advance(self) -> None:
+        now = time.monotonic()
+        self._counters.advance(now - self._at)
+        self._at = now
+
+    def _notice(self, seen: Snapshot) -> None:
+        """Pods that are gone, and which proxies still send requests to for a moment."""
+        for service in self.shop.services:
+            there = {p["metadata"]["name"] for p in seen.ready(self.shop.namespace, service.name)}
+            gone = self._known.get(service.name, there) - there
+            self._known[service.name] = there
+            if gone:
+                self._lost[service.name] = len(gone), self._at + PROPAGATION
+        self._lost = {k: v for k, v in self._lost.items() if v[1] > self._at}
+
+    def _traffic(self) -> Traffic:
+        while self._hits and self._hits[0] < self._at - _LOAD_WINDOW:
+            self._hits.popleft()
+        lost = {name: count for name, (count, _) in self._lost.items()}
+        return Traffic(self.shop, self._seen, lost, len(self._hits) / _LOAD_WINDOW)
+
+    def _start_pods(self, seen: Snapshot) -> None:
+        """Pods become Ready some time after they have got a node."""
+        now = time.monotonic()
+        for pod in seen.of("Pod", self.shop.namespace):
+            if pod["spec"].get("nodeName") and not is_ready(pod):
+                since = self._bound.setdefault(pod["metadata"]["uid"], now)
+                if now - since >= self._startup(pod):
+                    self.ground.make_ready(pod)
+
+    def _startup(self, pod: Object) -> float:
+        labels = pod["metadata"].get("labels") or {}
+        found = [s.startup for s in self.shop.services if s.name == labels.get("app")]
+        return found[0] if found else 0.0
