@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, anywhere
 from sloguard.core.darkness import exceeds, longest_run
 from sloguard.core.deciding import (
     DEVIATED,
@@ -21,7 +22,6 @@ from sloguard.core.deciding import (
     lack_of_evidence,
 )
 from sloguard.core.model import PhaseRule
-from sloguard.core.objective import Bools, anywhere
 from sloguard.core.recovering import judge_after
 
 Judge = Callable[[PhasePoints, PhaseRule, Known], Decided]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from sloguard.core.arrays import Floats
 from sloguard.core.columns import Columns
 from sloguard.core.model import PhaseName, Slo
-from sloguard.core.objective import Floats, comparisons
+from sloguard.core.objective import comparisons
 from sloguard.core.points import Frame, Values
 
 _BURNING = (PhaseName.DURING, PhaseName.AFTER)

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, Floats, Ints, anywhere
 from sloguard.core.assessing import judge_phase
+from sloguard.core.comparing import assess
 from sloguard.core.counting import PhaseColumns, counted, lowest, settle_empty
 from sloguard.core.darkness import Darkness, abandoned_from, blindness, darkness
 from sloguard.core.deciding import INCONCLUSIVE, MET, NOT_JUDGED, Decided, Known, PhasePoints, Why
 from sloguard.core.model import PhaseName, PhaseRule, Slo
-from sloguard.core.objective import Bools, Floats, Ints, anywhere, assess
 from sloguard.core.points import (
     Frame,
     Points,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, Floats, Ints, anywhere
 from sloguard.core.darkness import longest_run
 from sloguard.core.deciding import INCONCLUSIVE, NOT_JUDGED, Codes, Decided, PhasePoints, Why
 from sloguard.core.model import PhaseName
-from sloguard.core.objective import Bools, Floats, Ints, anywhere
 from sloguard.core.points import Frame, Points
 from sloguard.core.windows import phase_span
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, Floats, Ints
 from sloguard.core.model import PhaseName, PhaseRule, Slo, Tolerance
-from sloguard.core.objective import Bools, Floats, Ints
 from sloguard.core.points import Frame, Points, Values, last_sample
 
 #: Steps and scrape intervals that differ by less than this are the same.

@@ -10,8 +10,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, Floats, Ints, anywhere
 from sloguard.core.model import Verdict
-from sloguard.core.objective import Bools, Floats, Ints, anywhere
 
 Codes = Ints
 

@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, Ints
 from sloguard.core.columns import Columns
 from sloguard.core.counting import PhaseColumns
 from sloguard.core.model import PhaseName, PhaseRule
-from sloguard.core.objective import Bools, Ints, Objective, comparisons
+from sloguard.core.objective import Objective, comparisons
 from sloguard.core.points import Frame, Values
 from sloguard.core.series import SloEvidence, Surroundings
 from sloguard.core.text import (

@@ -1,4 +1,4 @@
-"""Objectives: ``"<= baseline + 50%"`` -> comparisons that whole arrays are held against.
+"""Objectives: ``"<= baseline + 50%"`` -> comparisons that values are held against.
 
 Grammar: ``OP bound`` with OP one of ``< <= > >= == !=``; ``between A and B`` (inclusive); a list of
 these, all of which must hold. A bound is a number with an optional unit or names the baseline.
@@ -12,18 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-# numpy's stubs lose the element type at every reduction along an axis; the names say what they hold.
-Floats = NDArray[Any]
-Bools = NDArray[Any]
-Ints = NDArray[Any]
-
-
-def anywhere(mask: Bools) -> Bools:
-    """Of each series, whether any point is set."""
-    return np.asarray(mask.any(axis=1))
-
+from sloguard.core.arrays import Floats
 
 #: A value this close to a bound, relative to the bound, equals it.
 EQUAL_WITHIN = 1e-9
@@ -131,51 +121,6 @@ def member_names_baseline(member: Member) -> bool:
     return any(b.baseline for b in _bounds(member))
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """How values stand to an objective; all arrays are series x points, aligned with the values.
-
-    ``breach``: a decided breach. ``undecided``: no decided breach, and a member could not be decided.
-    ``margin``: the smallest distance to a bound, negative in breach, NaN where nothing is decided.
-    """
-
-    breach: Bools
-    undecided: Bools
-    margin: Floats
-
-
-def assess(objective: Objective, values: Floats, baseline: Floats) -> Assessment:
-    """Hold ``values`` (series x points, no NaN where it matters) against ``objective``.
-
-    ``baseline``: one number a series, NaN where there is none.
-    """
-    if len(objective.members) == 1 and not objective.names_baseline:
-        # The usual case, without the passes over the array that the others need.
-        margin, breach = _held_against(objective.members[0], values, baseline)
-        return Assessment(breach, np.zeros(values.shape, dtype=bool), margin)
-    breach = np.zeros(values.shape, dtype=bool)
-    undecided = np.zeros(values.shape, dtype=bool)
-    margin = np.full(values.shape, np.inf)
-    for op, bound in comparisons(objective):
-        distance, is_breach = _compare(op, values, bound.resolve(baseline)[:, None])
-        unknown = _undecided(bound, values, baseline)
-        breach |= is_breach & ~unknown
-        undecided |= unknown
-        # fmin ignores the NaN of an undecided bound.
-        margin = np.fmin(margin, np.where(unknown, np.nan, distance))
-    margin[np.isposinf(margin) & undecided] = np.nan
-    return Assessment(breach, undecided & ~breach, margin)
-
-
-def _held_against(member: Member, values: Floats, baseline: Floats) -> tuple[Floats, Bools]:
-    """Margin and breach of one member."""
-    if isinstance(member, Comparison):
-        return _compare(member.op, values, member.bound.resolve(baseline)[:, None])
-    low_margin, under = _compare(">=", values, member.low.resolve(baseline)[:, None])
-    high_margin, over = _compare("<=", values, member.high.resolve(baseline)[:, None])
-    return np.minimum(low_margin, high_margin), under | over
-
-
 def comparisons(objective: Objective) -> Iterator[tuple[str, Bound]]:
     """Every comparison that must hold. Of a range one bound may be decided where the other is not."""
     for member in objective.members:
@@ -184,38 +129,6 @@ def comparisons(objective: Objective) -> Iterator[tuple[str, Bound]]:
         else:
             yield ">=", member.low
             yield "<=", member.high
-
-
-def _undecided(bound: Bound, values: Floats, baseline: Floats) -> Bools:
-    """No baseline; or a baseline of 0 with a relative allowance, for every value other than 0."""
-    if not bound.baseline:
-        return np.zeros(values.shape, dtype=bool)
-    missing = np.broadcast_to(~np.isfinite(baseline)[:, None], values.shape)
-    if not bound.relative:
-        return missing.copy()
-    return np.asarray(missing | ((baseline == 0)[:, None] & (values != 0)), dtype=bool)
-
-
-def _compare(op: str, values: Floats, bound: Floats) -> tuple[Floats, Bools]:
-    """Margin (negative in breach) and breach. A value within EQUAL_WITHIN of a bound equals it."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = values - bound
-        near = EQUAL_WITHIN * np.abs(bound)
-        if not np.isfinite(bound).all():
-            # inf - inf is NaN: an infinite value equals an infinite bound.
-            difference[np.isnan(difference) & (values == bound)] = 0.0
-            near = np.where(np.isfinite(near), near, 0.0)
-        if op == "<":
-            return -difference, difference >= -near
-        if op == "<=":
-            return -difference, difference > near
-        if op == ">":
-            return difference, difference <= near
-        if op == ">=":
-            return difference, difference < -near
-        distance = np.abs(difference)
-        equal = distance <= near
-        return (-distance, ~equal) if op == "==" else (distance, equal)
 
 
 def parse_objective(text: Any) -> Objective:

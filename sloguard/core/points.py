@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, Floats, Ints, anywhere
 from sloguard.core.model import PhaseName, Policy, Timeline
-from sloguard.core.objective import Bools, Floats, Ints, anywhere
 from sloguard.core.series import LabelSet, Matrix, SloEvidence, Surroundings
 from sloguard.core.windows import Grid, phase_slice
 

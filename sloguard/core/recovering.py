@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, Ints, anywhere
 from sloguard.core.darkness import exceeds, run_lengths
 from sloguard.core.deciding import (
     DEVIATED,
@@ -21,7 +22,6 @@ from sloguard.core.deciding import (
     lack_of_evidence,
 )
 from sloguard.core.model import PhaseRule
-from sloguard.core.objective import Bools, Ints, anywhere
 
 _NEVER = np.iinfo(np.int64).max
 

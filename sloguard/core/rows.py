@@ -7,12 +7,12 @@ from typing import overload
 
 import numpy as np
 
+from sloguard.core.arrays import Ints
 from sloguard.core.budget import budget_burned
 from sloguard.core.columns import Columns
 from sloguard.core.deciding import INCONCLUSIVE, NOT_JUDGED
 from sloguard.core.explaining import Facts
 from sloguard.core.model import PhaseName, Verdict
-from sloguard.core.objective import Ints
 from sloguard.core.reasons import phase_reason, series_reason
 from sloguard.core.results import IDLE_NOTE, PhaseResult, SeriesResult
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from sloguard.core import alerts
+from sloguard.core.arrays import Floats
 from sloguard.core.model import Slo, Timeline
-from sloguard.core.objective import Floats
 from sloguard.core.series import Matrix, SloEvidence, Surroundings
 from sloguard.core.windows import Grid, pinned_grid
 from sloguard.engine.loop import Loop, Work

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sloguard.core.comparing import assess
 from sloguard.core.model import Guard
-from sloguard.core.objective import Objective, assess
+from sloguard.core.objective import Objective
 from sloguard.core.series import LabelSet, Vector
 from sloguard.core.text import format_duration, format_series, format_time, format_value
 

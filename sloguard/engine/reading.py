@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sloguard.core.comparing import assess
 from sloguard.core.events import SloReading
 from sloguard.core.model import PhaseName, Slo, Verdict
-from sloguard.core.objective import assess
 from sloguard.core.series import LabelSet
 from sloguard.core.text import format_series
 from sloguard.engine.guard import Answers, Unreadable, Values, shown

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sloguard.core.comparing import assess
 from sloguard.core.objective import (
     EQUAL_WITHIN,
     ObjectiveError,
-    assess,
     pair_problem,
     parse_duration,
     parse_objective,

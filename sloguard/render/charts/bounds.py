@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sloguard.core.objective import Floats
+from sloguard.core.arrays import Floats
 from sloguard.render.charts.canvas import Canvas, Part
 from sloguard.render.charts.layout import TINY, Layout
 from sloguard.render.charts.levels import OWN_BOUNDS

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, Floats, anywhere
+from sloguard.core.comparing import assess
 from sloguard.core.model import PhaseName, Timeline, Verdict, worst
-from sloguard.core.objective import Bools, Floats, anywhere, assess
 from sloguard.core.points import Frame, Points, Values, frame, named_removed, points_of, slo_values
 from sloguard.core.results import SeriesResult, SloResult
 from sloguard.core.series import Matrix, SloEvidence, Surroundings

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sloguard.core.objective import Floats
+from sloguard.core.arrays import Floats
 from sloguard.render.charts.backend import DPI
 from sloguard.render.charts.lettering import Face, Lettering, properties
 from sloguard.render.charts.style import Dash

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sloguard.core.arrays import Floats, anywhere
 from sloguard.core.model import PhaseName
-from sloguard.core.objective import Floats, anywhere
 from sloguard.render.charts.canvas import Canvas, Part
 from sloguard.render.charts.geometry import Polyline, fills, from_points_beyond, pieces, thinned
 from sloguard.render.charts.layout import TEXT, Layout

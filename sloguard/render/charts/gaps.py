@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sloguard.core.objective import Bools, Floats, anywhere
+from sloguard.core.arrays import Bools, Floats, anywhere
 from sloguard.render.charts.canvas import Canvas, Part, segments
 from sloguard.render.charts.layout import Layout
 from sloguard.render.charts.model import ChartModel

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sloguard.core.objective import Floats
+from sloguard.core.arrays import Floats
 
 Polyline = tuple[Floats, Floats]
 

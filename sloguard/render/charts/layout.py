@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sloguard.core.arrays import Floats
 from sloguard.core.model import Timeline
-from sloguard.core.objective import Floats
 from sloguard.core.text import format_value
 from sloguard.render.charts.lettering import Lettering
 from sloguard.render.charts.model import AlertSpan, ChartModel

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sloguard.core.arrays import Bools, Floats
 from sloguard.core.model import PhaseName, Timeline, Verdict
-from sloguard.core.objective import Bools, Floats
 
 
 class ChartError(ValueError):

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from sloguard.core.objective import TIME_UNITS, Bools, Floats
+from sloguard.core.arrays import Bools, Floats
+from sloguard.core.objective import TIME_UNITS
 from sloguard.render.units import axis_unit, nice_step
 
 #: Beyond this a number is drawn at the edge, like infinity; below its inverse, like 0.

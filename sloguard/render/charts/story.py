@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from sloguard.core.arrays import Bools, Floats
 from sloguard.core.model import PhaseName, Slo, Timeline, Verdict
-from sloguard.core.objective import Bools, Floats
 from sloguard.core.results import PhaseResult, SeriesResult
 from sloguard.core.series import LabelSet
 from sloguard.core.text import format_duration, format_time, format_value
