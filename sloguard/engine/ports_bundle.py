@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from sloguard.ports import Clock, Clusters, Ledger, Locks, Metrics, ambient
-from sloguard.providers.result import Result
+from sloguard.providers.result import Result, UrlPolicy
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -106,7 +106,8 @@ class Ports:
     """The outside. ``metrics`` None: no Prometheus. ``live``: the same Prometheus with short deadlines
     for guards and the live picture; ``metrics`` if None. The ledger is called from several threads.
     ``call`` carries an activity out, ``check`` says why one could not be; ``beat`` tells the store now
-    and then that the run is alive, where nothing else does. ``clusters``: those that faults work on."""
+    and then that the run is alive, where nothing else does. ``clusters``: those that faults work on.
+    ``allow_url`` says why a fault may not call a URL, or None where it may."""
 
     metrics: Metrics | None
     clock: Clock
@@ -118,3 +119,4 @@ class Ports:
     check: Check = field(default_factory=_providers_check)
     beat: Callable[[str], object] | None = None
     clusters: Clusters = ambient.cluster
+    allow_url: UrlPolicy = lambda _url: None

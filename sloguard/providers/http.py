@@ -69,7 +69,7 @@ def call_http(
     # requests takes a tenth of a second to import.
     from sloguard.providers.http_session import Connections, Forbidden, send
 
-    connections = Connections()
+    connections = Connections(allow)
     ended = run_stoppable(
         lambda: _output(*send(request, connections, allow, MOST_BODY)),
         stop=stop,

@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from sloguard.providers.result import UrlPolicy
+from sloguard.providers.result import AddressPolicy, UrlPolicy
 
 if TYPE_CHECKING:
     from sloguard.providers.http import Request
@@ -32,13 +32,21 @@ class Forbidden(Exception):
 class Connections:
     """The sockets of one call, as duplicates: TLS and pools may do with the originals what they like."""
 
-    def __init__(self) -> None:
+    def __init__(self, allow: UrlPolicy | None = None) -> None:
         self._guard = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._cut = False
+        self._allow = allow if isinstance(allow, AddressPolicy) else None
 
     def add(self, opened: socket.socket) -> None:
-        """A connection was opened; refused once the call is cut."""
+        """A connection was opened; refused once the call is cut, and where the policy forbids its address.
+
+        A name may lead elsewhere by now than when the policy looked.
+        """
+        reason = self._allow.address(str(opened.getpeername()[0])) if self._allow else None
+        if reason:
+            opened.close()
+            raise Forbidden(f"this URL may not be called: {reason}")
         with self._guard:
             if self._cut:
                 opened.close()

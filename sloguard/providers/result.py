@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from sloguard.core.model import Json
 from sloguard.core.objective import ObjectiveError, parse_duration
@@ -17,6 +17,17 @@ _LONGEST = 500
 
 #: Says why a URL may not be called, or None where it may.
 UrlPolicy = Callable[[str], str | None]
+
+
+@runtime_checkable
+class AddressPolicy(Protocol):
+    """A UrlPolicy that is also asked about each address that a connection got to, before it is used."""
+
+    def __call__(self, url: str, /) -> str | None: ...
+
+    def address(self, text: str) -> str | None:
+        """Why nothing at this address may be called, or None."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
