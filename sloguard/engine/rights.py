@@ -19,6 +19,7 @@ from sloguard.ports.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
     ISTIO_VERSIONS,
+    JOBS,
     LEASES,
     NETWORK_POLICIES,
     NODES,
@@ -129,12 +130,15 @@ def _of(
     needs = needs_of(function)
     if function is None or needs is None:
         return
-    arguments = provider.get("arguments") or {}
+    given = provider.get("arguments") or {}
+    arguments = given if isinstance(given, Mapping) else {}
+    if not any(True for _ in needs(Call.of(function, arguments, folder=folder))):
+        return  # by its arguments it works on no cluster, and there may be none
     context = _context(arguments, provider, experiment)
     here = standpoint(context)
     call = Call.of(
         function,
-        arguments if isinstance(arguments, Mapping) else {},
+        arguments,
         own_namespace=here.own_namespace,
         pod_namespace=here.pod_namespace,
         resource=here.resource,
@@ -193,6 +197,7 @@ def recovering(namespaces: Iterable[str] | None = None) -> Iterator[Demand]:
         needs += on(NODES, "list", "get", "patch", "create")
     needs += on(NETWORK_POLICIES, "list", "get", "delete", namespaces=places)
     needs += on(CONFIG_MAPS, "list", "get", "delete", namespaces=places)
+    needs += on(JOBS, "list", "get", "delete", namespaces=places)
     needs += on(LEASES, "list", namespaces=places)
     for need in needs:
         yield Demand(None, need, (RECOVERY,))

@@ -18,15 +18,15 @@ from typing import Any
 from sloguard.core.model import Json
 from sloguard.faults import marking
 from sloguard.faults.base import Context, FaultError, Record
-from sloguard.faults.marking import LABEL, PATIENCE, plain
+from sloguard.faults.marking import LABEL, plain
 from sloguard.faults.overlaying import edits_between, fits, overlaid
+from sloguard.faults.removing import remove
 from sloguard.faults.targets import title
 from sloguard.faults.undo_records import ANNOTATION, entries, marked, operations
 from sloguard.faults.waiting_for import missing
 from sloguard.ports import (
     Cluster,
     ClusterBadRequest,
-    ClusterConflict,
     ClusterExists,
     ClusterForbidden,
     ClusterInvalid,
@@ -227,45 +227,8 @@ def _undone(cluster: Cluster, of: Mapping[str, Any], entry_id: str, context: Con
         return ""
     if not entry.get("created"):
         return marking.undo(of, context)
-    _delete(cluster, resource, found, context)
+    remove(cluster, resource, found, context)
     return f"deleted {resource.kind} {title(found)}"
-
-
-def _delete(cluster: Cluster, resource: Resource, obj: Object, context: Context) -> None:
-    """Delete it with what belongs to it, and wait until it is gone. Raises FaultError."""
-    about = obj["metadata"]
-    began, pause = time.monotonic(), _FIRST_PAUSE
-    with contextlib.suppress(ClusterNotFound, ClusterConflict):
-        cluster.delete(
-            resource,
-            about["name"],
-            about.get("namespace"),
-            uid=about["uid"],
-            propagation="Foreground",
-        )
-    while True:
-        try:
-            found = cluster.get(resource, about["name"], about.get("namespace"))
-        except ClusterNotFound:
-            return
-        if found["metadata"]["uid"] != about["uid"]:
-            return
-        lasted = time.monotonic() - began
-        if lasted >= PATIENCE or context.stop.wait(pause):
-            raise FaultError(_stays(resource, found, lasted))
-        pause = min(pause * 2, _LONGEST_PAUSE)
-
-
-def _stays(resource: Resource, obj: Object, lasted: float) -> str:
-    text = f"{resource.kind} {title(obj)} is being deleted, but is still there after {lasted:.0f}s"
-    left = obj["metadata"].get("finalizers") or []
-    if not left:
-        return text
-    whose = "finalizer" if len(left) == 1 else "finalizers"
-    return (
-        f"{text}: it waits for its {whose} {', '.join(left)}; "
-        "does the controller that has to clean up and take that away still run?"
-    )
 
 
 def may_change(cluster: Cluster, resource: Resource, body: Object) -> Object | None:

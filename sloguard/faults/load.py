@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import sloguard
 from sloguard.core.model import Json
+from sloguard.faults import load_job
 from sloguard.faults.arguments import duration as as_duration
 from sloguard.faults.arguments import number, whole
 from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
@@ -40,6 +41,8 @@ _START = "import sys; sys.path.insert(0, sys.argv[1]); from sloguard.faults.load
 
 
 def _inject(record: Record, context: Context) -> Json:
+    if "job" in record:
+        return load_job.inject(record, context)
     order = {key: value for key, value in record.items() if key not in ("token", "run", "url")}
     environment = {**os.environ, FAULT: record["token"], RUN: record["run"]}
     root = str(Path(sloguard.__file__).parent.parent)
@@ -97,13 +100,15 @@ def _last_line(worker: subprocess.Popen[bytes]) -> str:
     return next((s for s in reversed(said.splitlines()) if s.strip()), f"exit {worker.wait()}")
 
 
-def _undo(record: Record, _context: Context) -> str:
-    """Load leaves nothing behind; a worker that is still there is ended."""
+def _undo(record: Record, context: Context) -> str:
+    """Load leaves nothing behind; a worker, or a Job, that is still there is ended."""
+    if "token" not in record:
+        return load_job.undo(record, context)
     left = [w for w in marked(**{FAULT: record["token"]}) if reach(w, signals.SIGKILL)]
     return "ended the load" if left else ""
 
 
-@fault("load.http_load", inject=_inject, undo=_undo)
+@fault("load.http_load", inject=_inject, undo=_undo, needs=load_job.needs)
 def http_load(
     url: str,
     duration: float | str,
@@ -114,6 +119,8 @@ def http_load(
     body: str | dict[str, Any] | list[Any] | None = None,
     timeout: float | str = 10.0,
     verify_tls: bool | str = True,
+    in_cluster: dict[str, Any] | None = None,
+    cluster: str | None = None,
     *,
     context: Context,
 ) -> Plan:
@@ -133,8 +140,14 @@ def http_load(
     body: A text, or a mapping or list that is sent as JSON.
     timeout: How long one request may take.
     verify_tls: Whether certificates are verified; or the path of a CA file.
+    in_cluster: Send from a Job inside the cluster, by an image that does: a mapping with image and, as needed,
+        namespace, command, args, env, resources, service_account, labels, annotations, node_selector,
+        image_pull_secrets, start_within and grace (seconds for its pod to start, and to end after its time).
+        In command, args and env {url}, {duration}, {clients}, {rate}, {method}, {timeout}, {host}, {port} and
+        {path} are filled in; the image's JSON, in its termination message or at the end of its log, is the report.
+    cluster: Context of the kubeconfig for in_cluster; the one of the settings if not given.
     """
-    if clients is None and rate is None:
+    if clients is None and rate is None and in_cluster is None:
         raise FaultError("give clients (how many at once) or rate (requests a second)")
     seconds = as_duration(duration, "duration", longest=LONGEST)
     limit = as_duration(timeout, "timeout", longest=600)
@@ -148,6 +161,21 @@ def http_load(
     if reason:
         raise FaultError(f"url: this URL may not be called: {reason}")
     shown = order.pop("shown")
+    if in_cluster is not None:
+        if headers is not None or body is not None or verify_tls is not True:
+            raise FaultError(
+                "headers, body, verify_tls: with in_cluster the image makes the requests; "
+                "tell it by in_cluster.args or in_cluster.env"
+            )
+        load = {
+            "url": str(url).strip(),
+            "duration": seconds,
+            "clients": None if clients is None else count,
+            "rate": speed,
+            "method": order["method"],
+            "timeout": limit,
+        }
+        return load_job.plan(in_cluster, load, shown, cluster, context)
     record = {
         "token": uuid.uuid4().hex,
         "run": context.run,

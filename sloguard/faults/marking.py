@@ -36,6 +36,7 @@ from sloguard.ports.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
     ISTIO,
+    JOBS,
     NETWORK_POLICIES,
     NODES,
     STATEFUL_SETS,
@@ -178,7 +179,8 @@ def marked_objects(cluster: Cluster) -> tuple[list[tuple[Resource, Object]], lis
     kinds += [virtual_services(served[0])] if served else []
     found: list[tuple[Resource, Object]] = []
     problems: list[str] = []
-    for kind, labels in [*((kind, "") for kind in kinds), (CONFIG_MAPS, LABEL)]:
+    made = [(JOBS, LABEL), (CONFIG_MAPS, LABEL)]
+    for kind, labels in [*((kind, "") for kind in kinds), *made]:
         try:
             objects = cluster.list(kind, labels=labels)
         except (ClusterForbidden, ClusterNotFound) as error:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.fakes.kubernetes import definitions, selecting
+from tests.fakes.kubernetes import definitions, jobs, selecting
 from tests.fakes.kubernetes.api import FOREGROUND, Api
 from tests.fakes.kubernetes.defaults import fill
 from tests.fakes.kubernetes.kinds import Kind
@@ -112,6 +112,7 @@ class Controllers:
             self._replica_sets,
             self._stateful_sets,
             self._daemon_sets,
+            self._jobs,
             self._schedule,
             self._kubelets,
             self._budgets,
@@ -330,6 +331,13 @@ class Controllers:
             on = {p["spec"].get("nodeName") for p in self._owned("Pod", owner)}
             for node in sorted(nodes - on):
                 self._make_pod("DaemonSet", owner, node=node)
+
+    def _jobs(self) -> None:
+        jobs.step(
+            self._state,
+            lambda job: self._make("Pod", jobs.pod_of(job, self._api.suffix())),
+            self._end,
+        )
 
     def _make_pod(self, kind: str, owner: Object, name: str = "", node: str = "") -> None:
         if not self._api.may_have_pods(owner["metadata"]["namespace"]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.fakes.kubernetes import definitions, istio
+from tests.fakes.kubernetes import definitions, istio, jobs
 from tests.fakes.kubernetes.answers import Refused
 from tests.fakes.kubernetes.kinds import Kind
 
@@ -35,6 +35,7 @@ def fill(kind: Kind, body: Object, suffix: str) -> Object:
         "Deployment": _deployment,
         "ReplicaSet": _workload,
         "StatefulSet": _stateful_set,
+        "Job": _job,
         "DaemonSet": _daemon_set,
         "PodDisruptionBudget": _budget,
         "Node": _node,
@@ -138,6 +139,15 @@ def _stateful_set(obj: Object) -> None:
     obj["status"] = {"replicas": 0, "availableReplicas": 0}
 
 
+def _job(obj: Object) -> None:
+    jobs.fill(obj)
+    pod_spec = obj["spec"]["template"].setdefault("spec", {})
+    # What is not said here is refused, and not filled in.
+    policy = pod_spec.get("restartPolicy")
+    pod_template(pod_spec)
+    pod_spec["restartPolicy"] = policy or "Always"
+
+
 def _daemon_set(obj: Object) -> None:
     spec = obj["spec"]
     pod_template(spec["template"].setdefault("spec", {}))
@@ -230,6 +240,7 @@ def validate(kind: Kind, obj: Object, strict: bool) -> Object:
         for index, taint in enumerate(spec.get("taints") or [])
         if taint.get("effect") not in ("NoSchedule", "PreferNoSchedule", "NoExecute")
     ]
+    problems += jobs.problems(spec) if kind.kind == "Job" else []
     if problems:
         raise _invalid(kind, name, problems)
     return obj
