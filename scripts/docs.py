@@ -90,12 +90,38 @@ def faults_table() -> str:
     return "\n".join(["| fault | what it does | arguments |", "|---|---|---|", *parts]) + "\n"
 
 
+def probes_table() -> str:
+    """Every probe with its arguments."""
+    from sloguard.probes.catalogue import catalogue
+
+    parts = [
+        f"| `{e.name}` | {e.summary} | {', '.join(f'`{a.name}`' for a in e.arguments)} |"
+        for e in catalogue()
+    ]
+    return "\n".join(["| probe | what it tells | arguments |", "|---|---|---|", *parts]) + "\n"
+
+
+def drivers_table() -> str:
+    """Every function of a driver with what stands in for it."""
+    from sloguard.engine.driver_names import TABLE
+
+    rows = []
+    for alias in sorted(TABLE.values(), key=lambda one: one.name):
+        own = f"`{alias.target}`" if alias.target else "-"
+        other = f"`{alias.rollback_target}`" if alias.rollback_target else "-"
+        rows.append(f"| `{alias.name}` | {own} | {'the same' if own == other else other} |")
+    head = ["| function | runs as | in rollbacks |", "|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
 GENERATORS: dict[str, Generator] = {
     "help": help_texts,
     "exit-codes": exit_codes,
     "settings": settings_table,
     "lint": lint_table,
     "faults": faults_table,
+    "probes": probes_table,
+    "drivers": drivers_table,
 }
 
 

@@ -60,6 +60,15 @@ def open_clusters(settings: Settings) -> Clusters:
     return cluster
 
 
+def provide_clusters(settings: Settings) -> Clusters:
+    """These clusters, from now on also to functions that are called plainly, such as probes."""
+    from sloguard.ports import ambient
+
+    clusters = open_clusters(settings)
+    ambient.provide(clusters)
+    return clusters
+
+
 def open_store(settings: Settings) -> Store:
     """The store of the settings, made or migrated if need be. Raises StoreError."""
     from sloguard.adapters.store import Store
@@ -73,10 +82,8 @@ def ports(settings: Settings, store: Store, *, metrics: bool = True) -> Ports:
     from sloguard.adapters.kubernetes_locks import CombinedLocks, LeaseLocks
     from sloguard.adapters.locks import FileLocks
     from sloguard.engine.ports_bundle import Ports
-    from sloguard.ports import ambient
 
-    clusters = open_clusters(settings)
-    ambient.provide(clusters)
+    clusters = provide_clusters(settings)
     return Ports(
         metrics=open_metrics(settings) if metrics else None,
         live=open_metrics(settings, deadline=LIVE_DEADLINE) if metrics else None,
@@ -113,17 +120,26 @@ def run_probe(
     configuration: Mapping[str, Any],
     secrets: Mapping[str, Any],
     environment: Mapping[str, str] | None = None,
+    *,
+    use_drivers: bool = False,
 ) -> Any:
     """The value of a probe that a configuration entry asks for; raises ValueError with the reason.
 
-    ``environment``: what variable files add to it.
+    ``environment``: what variable files add to it. ``use_drivers``: see the setting of this name.
     """
     import threading
 
+    from sloguard.engine.aliases import Drivers, resolved
     from sloguard.providers.calls import call
+    from sloguard.providers.result import Refused
     from sloguard.spec import substitute
 
-    provider = substitute(activity.provider, configuration, secrets)
+    try:
+        provider = resolved(
+            substitute(activity.provider, configuration, secrets), secrets, Drivers(use_drivers)
+        )
+    except Refused as error:
+        raise ValueError(str(error)) from None
     result = call(
         provider,
         configuration=configuration,

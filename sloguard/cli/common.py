@@ -70,10 +70,16 @@ def fail(message: str, code: int = USAGE) -> NoReturn:
 
 
 def settings_from(config: Path | None, **flags: Any) -> Settings:
-    """All settings; ends with every problem at once. ``flags``: ``prometheus``, ``store``, ``charts``."""
+    """All settings; ends with every problem at once. ``flags``: ``prometheus``, ``store``, ``charts``,
+    ``use_drivers``."""
     from sloguard.settings import SettingsError, load_settings
 
-    names = {"prometheus": "prometheus.url", "store": "store.url", "charts": "charts.directory"}
+    names = {
+        "prometheus": "prometheus.url",
+        "store": "store.url",
+        "charts": "charts.directory",
+        "use_drivers": "runs.use_drivers",
+    }
     try:
         return load_settings(config, flags={names[k]: v for k, v in flags.items()})
     except SettingsError as error:
@@ -117,6 +123,7 @@ def load_experiment(
     *,
     slos_alone: bool = False,
     probes: bool = True,
+    use_drivers: bool = False,
 ) -> Experiment:
     """Read and check a file; ends with all of its problems, ``file:line:column`` each.
 
@@ -131,7 +138,7 @@ def load_experiment(
         # Functions look for it there, and programs inherit it.
         os.environ.update(environment)
         with redirect_stdout(sys.stderr):
-            return run_probe(*given)
+            return run_probe(*given, use_drivers=use_drivers)
 
     try:
         loaded = read(

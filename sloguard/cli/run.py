@@ -52,6 +52,11 @@ _BEAT_SECONDS = 20.0
 @click.option(
     "--dry-run", is_flag=True, help="Look, plan and print what would be hit; touch nothing."
 )
+@click.option(
+    "--use-drivers",
+    is_flag=True,
+    help="Call chaosk8s and chaosistio themselves, in place of sloguard's own functions.",
+)
 @click.option("--seed", type=int, help="Repeat the random choices of a run.")
 @click.option(
     "--charts",
@@ -82,15 +87,21 @@ def command(file: Path, dry_run: bool, **flags: Any) -> None:  # fmt: skip
       sloguard run experiment.yaml --var namespace=shop --charts charts --format json
       sloguard run experiment.yaml --dry-run
     """
+    from sloguard.bootstrap import provide_clusters
+
     settings = settings_from(
         flags["config"],
         prometheus=flags["prometheus"],
         store=flags["store"],
         charts=None if flags["charts"] is None else str(flags["charts"]),
+        use_drivers=True if flags["use_drivers"] else None,
     )
     step = step_seconds(flags["step"])
     variables = given_variables(flags["variables"])
-    experiment = load_experiment(file, variables, flags["var_files"])
+    provide_clusters(settings)
+    experiment = load_experiment(
+        file, variables, flags["var_files"], use_drivers=settings.runs.use_drivers
+    )
     sys.exit(
         _run(experiment, settings, dry_run=dry_run, step=step, variables=variables, flags=flags)
     )

@@ -86,7 +86,13 @@ def _checked(
     from sloguard.ports import OutsideError
     from sloguard.spec import SpecError, read
 
-    report: dict[str, Any] = {"file": str(file), "errors": [], "warnings": [], "queries": []}
+    report: dict[str, Any] = {
+        "file": str(file),
+        "errors": [],
+        "warnings": [],
+        "aliases": [],
+        "queries": [],
+    }
     try:
         # Looking runs nothing: what depends on a probe of the configuration is left out, with a warning.
         loaded = read(file, variables=variables, var_files=var_files, slos_alone=True)
@@ -94,6 +100,7 @@ def _checked(
         report["errors"] = [str(problem) for problem in error.problems]
         return report
     report["warnings"] = [str(warning) for warning in loaded.warnings]
+    _take_aliases(report, loaded, options)
     try:
         for one in inspected(loaded.experiment, metrics, options):
             _take(report, one, loaded)
@@ -130,6 +137,26 @@ def _take(report: dict[str, Any], one: Inspected, loaded: Loaded) -> None:
     )
 
 
+def _take_aliases(report: dict[str, Any], loaded: Loaded, options: Options) -> None:
+    """Which activities that name a driver run on sloguard's own functions, and which cannot be called."""
+    from sloguard.engine.aliases import looked_at
+
+    for found in looked_at(loaded.experiment, options.use_drivers):
+        line, column = loaded.where(found.place)
+        at = f"{loaded.file}:{line}:{column}"
+        if found.problem:
+            report["errors"].append(f"{at}: {found.activity}: {found.problem}")
+        else:
+            report["aliases"].append(
+                {
+                    "at": at,
+                    "activity": found.activity,
+                    "function": found.function,
+                    "runs_as": found.runs_as,
+                }
+            )
+
+
 def _place(one: Inspected, role: str, loaded: Loaded) -> str:
     """``file:line:column`` of an SLO or guard, or of one of its queries."""
     experiment = loaded.experiment
@@ -148,6 +175,9 @@ def _print(report: dict[str, Any]) -> None:
     from sloguard.core.visible import visible
 
     for text in (*report["errors"], *report["warnings"]):
+        click.echo(visible(text))
+    for alias in report["aliases"]:
+        text = f"{alias['at']}: {alias['activity']}: {alias['function']} runs as {alias['runs_as']}"
         click.echo(visible(text))
     for query in report["queries"]:
         click.echo(visible(_query_line(report["file"], query)))

@@ -50,7 +50,7 @@ def described(
     text = inspect.getdoc(function) or ""
     signature = inspect.signature(function, eval_str=True)
     names = [name for name in signature.parameters if name not in left_out]
-    prose, docs = _split(text, names)
+    prose, docs = _split(text, list(signature.parameters))
     summary, _, rest = prose.partition("\n\n")
     return Entry(
         name=name,

@@ -43,7 +43,8 @@ label_selector: Only pods with these labels, as kubectl takes them.
 name_pattern: Only pods in whose names this regular expression is found.
 all: Every pod that matches.
 rand: Choose at random, repeatably by the seed; else the first in order.
-mode: Whether qty is a number (fixed) or a percentage of the pods that match, rounded down, one at the least.
+mode: Whether qty is a number (fixed) or a percentage of the pods that match, rounded down, one at the least;
+    percentage-rounded-up is a percentage, too.
 qty: How many at most.
 ns: Namespace, a list of them, or globs; * for all but the system's and sloguard's own.
 order: Who comes first where it is not random, alphabetic or oldest.

@@ -75,7 +75,10 @@ class Namespaces:
 
 @dataclass(frozen=True, slots=True)
 class Radius:
-    """How many of the candidates are hit: ``qty``, a ``share`` of them, or all; and who comes first."""
+    """How many of the candidates are hit: ``qty``, a ``share`` of them, or all; and who comes first.
+
+    ``up``: a share is rounded up, as chaosk8s does.
+    """
 
     qty: int | None = 1
     share: float | None = None
@@ -83,6 +86,7 @@ class Radius:
     order: str = "alphabetic"
     seed: int | None = None
     leave_at_least: int = 0
+    up: bool = False
 
     @classmethod
     def of(
@@ -97,11 +101,12 @@ class Radius:
         leave_at_least: Any = 0,
     ) -> Radius:
         """From a fault's arguments, which are named as in the Chaos Toolkit's. Raises FaultError."""
-        if mode not in ("fixed", "percentage"):
+        up = mode == "percentage-rounded-up"
+        if mode not in ("fixed", "percentage") and not up:
             raise FaultError(f"mode: expected fixed or percentage, found {mode!r}")
         if order not in ("alphabetic", "oldest"):
             raise FaultError(f"order: expected alphabetic or oldest, found {order!r}")
-        share = percent(qty, "qty") if mode == "percentage" and not all else None
+        share = percent(qty, "qty") if mode != "fixed" and not all else None
         return cls(
             qty=None if all or share is not None else whole(qty, "qty", least=1),
             share=share,
@@ -109,13 +114,15 @@ class Radius:
             order=order,
             seed=None if seed is None else whole(seed, "seed"),
             leave_at_least=whole(leave_at_least, "leave_at_least"),
+            up=up,
         )
 
     def most(self, candidates: int, matching: int) -> int:
         """How many may be hit of so many candidates, among so many that match."""
         if self.share is not None:
             # Rounded before it is cut, so that 10% of 30 is 3 whatever the floating point says.
-            wanted = max(math.floor(round(self.share * candidates, 9)), 1)
+            exact = round(self.share * candidates, 9)
+            wanted = math.ceil(exact) if self.up else max(math.floor(exact), 1)
         else:
             wanted = candidates if self.qty is None else self.qty
         return max(min(wanted, candidates, matching - self.leave_at_least), 0)
