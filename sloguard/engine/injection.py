@@ -122,6 +122,8 @@ def _inject(
     yield from _ended(session, entry, provider)
     output = entry.task.result()
     entry.injected_at = began
+    if isinstance(output, Mapping):
+        entry.said = session.masker.text(str(output.get("said") or ""))
     session.keep(lambda: ledger.mark(entry.intent.id, "injected"), f"injected {injection.target}")
     yield session.tell(entry.told("injected"))
     return output

@@ -24,6 +24,7 @@ class Injected:
     """One injection of this run, from its intent until it is undone.
 
     ``record`` is the newest one: a fault may replace it while it works. ``task``: the injection itself.
+    ``said``: what the injection said of itself, in words, for as long as there is nothing newer to tell.
     """
 
     intent: Intent
@@ -34,6 +35,7 @@ class Injected:
     stop: threading.Event = field(default_factory=threading.Event)
     task: Task[Json] | None = None
     injected_at: float | None = None
+    said: str = ""
     over: bool = False
     error: str = ""
 
@@ -85,7 +87,7 @@ class Injected:
             target=self.intent.target,
             status=status,
             injected_at=self.injected_at,
-            detail=detail,
+            detail=detail or self.said,
             by_hand=self.by_hand,
         )
         return replace(told, undone_at=at) if status in ("undone", "nothing-to-undo") else told

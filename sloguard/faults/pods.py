@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sloguard.core.model import Json
+from sloguard.faults import replacing
 from sloguard.faults.arguments import duration as as_duration
 from sloguard.faults.arguments import whole
 from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
@@ -17,7 +18,6 @@ from sloguard.faults.pod_selection import (
     PodWhom,
     controller_of,
     documented,
-    is_ready,
     select,
 )
 from sloguard.faults.rights import choosing_pods, locking, places
@@ -25,7 +25,6 @@ from sloguard.faults.targets import title
 from sloguard.ports import (
     Cluster,
     ClusterConflict,
-    ClusterDeadline,
     ClusterNotFound,
     ClusterUnreachable,
     Object,
@@ -54,7 +53,15 @@ def _inject_termination(record: Record, context: Context) -> Json:
         "by": "eviction" if record["evict"] else "delete",
     }
     if record["wait"]:
-        output |= _wait(cluster, record, context, began)
+        output |= replacing.wait(
+            cluster,
+            record["owners"],
+            record["unowned"],
+            record["victims"],
+            context,
+            began=began,
+            ends=began + float(record["wait"]),
+        )
     return output
 
 
@@ -79,33 +86,6 @@ def _terminate(
                 raise
             continue
         return
-
-
-def _wait(cluster: Cluster, record: Record, context: Context, began: float) -> dict[str, Any]:
-    """Until every workload has as many ready pods again as it had; that they do not come is no error."""
-    ends = began + float(record["wait"])
-    for owner in record["owners"]:
-
-        def back(pods: Any, owner: Any = owner) -> bool:
-            mine = [p for p in pods.values() if (controller_of(p) or {}).get("uid") == owner["uid"]]
-            fresh = [
-                p for p in mine if is_ready(p) and p["metadata"]["uid"] not in record["victims"]
-            ]
-            return len(fresh) >= int(owner["ready"])
-
-        try:
-            cluster.watch(
-                PODS,
-                str(owner["namespace"]),
-                deadline=max(ends - time.monotonic(), 0.001),
-                stop=context.stop,
-                until=back,
-            )
-        except ClusterDeadline:
-            return {"replaced": False, "seconds": round(time.monotonic() - began, 3)}
-        if context.stop.is_set():
-            return {"replaced": False, "seconds": round(time.monotonic() - began, 3)}
-    return {"replaced": True, "seconds": round(time.monotonic() - began, 3)}
 
 
 def _undo_termination(_record: Record, _context: Context) -> str:
@@ -163,14 +143,15 @@ def terminate_pods(
     grace_period: Seconds that a pod has to end; its own terminationGracePeriodSeconds if below 0.
     evict: Ask for an eviction in place of a delete, which the PodDisruptionBudgets may refuse.
     unowned: Terminate pods that nothing brings back, too.
-    wait: How long to wait, once all are terminated, until as many pods are Ready as before.
+    wait: How long to wait, once all are terminated, until as many pods are Ready as before; the output
+        says of each workload after how many seconds they were, or that they were not.
     """
     whom = PodWhom.of(locals())
     grace = None if grace_period == -1 else whole(grace_period, "grace_period", most=86400)
     seconds = None if wait is None else as_duration(wait, "wait", longest=_LONGEST_WAIT)
     found = context.cluster(cluster)
     chosen = select(found, whom, context, lambda pod: _lost(pod, unowned))
-    owners = _owners(found, chosen.victims) if seconds else []
+    owners, alone = replacing.owners_of(found, chosen.victims) if seconds else ([], [])
     victims = [pod["metadata"]["uid"] for pod in chosen.victims]
     injections = []
     for index, pod in enumerate(chosen.victims):
@@ -186,6 +167,7 @@ def terminate_pods(
             # They are terminated one right after the other; the last one waits for all.
             "wait": seconds if last else None,
             "owners": owners if last else [],
+            "unowned": alone if last else [],
             "victims": victims if last else [],
         }
         injections.append(
@@ -209,25 +191,6 @@ def _lost(pod: Object, unowned: bool) -> str:
     if owner is not None and owner.get("kind") == "Node":
         return "it is a static pod of its node, which a delete does not end"
     return "" if owner is not None or unowned else "nothing owns it, so it would not come back"
-
-
-def _owners(cluster: Cluster, victims: tuple[Object, ...]) -> list[Json]:
-    """Each workload that loses pods, with how many ready ones it had."""
-    found: dict[str, dict[str, Json]] = {}
-    pods: dict[str, list[Object]] = {}
-    for victim in victims:
-        owner, namespace = controller_of(victim), str(victim["metadata"]["namespace"])
-        if owner is None:
-            continue
-        if namespace not in pods:
-            pods[namespace] = cluster.list(PODS, namespace)
-        mine = [p for p in pods[namespace] if (controller_of(p) or {}).get("uid") == owner["uid"]]
-        found[owner["uid"]] = {
-            "uid": owner["uid"],
-            "namespace": namespace,
-            "ready": sum(map(is_ready, mine)),
-        }
-    return list(found.values())
 
 
 def _names(pod: Object) -> dict[str, frozenset[str]]:

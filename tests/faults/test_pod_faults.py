@@ -107,8 +107,7 @@ def test_a_budget_is_kept_unless_one_says_so(ground, shop):
     )
     assert len(Broken(ground, TERMINATE, {**whom, "ignore_budgets": True}).targets) == 3
     # Asked for all the same, an eviction that the budget refuses is a failed action.
-    if ground.double is not None:
-        ground.double.controllers.starts = False
+    ground.nothing_starts()
     forced = Broken(ground, TERMINATE, {**whom, "evict": True, "ignore_budgets": True})
     with pytest.raises(FaultError, match=r"may not be evicted: .* needs 2 healthy pods"):
         forced.inject()
@@ -158,18 +157,72 @@ def test_waiting_until_the_replacement_is_ready(ground, shop):
     finally:
         ended.set()
         thread.join()
-    assert broken.outputs[-1]["replaced"] is True
-    assert 0 < broken.outputs[-1]["seconds"] < 20
+    output = broken.outputs[-1]
+    assert output["replaced"] is True
+    assert 0 < output["seconds"] < 20
+    (one,) = output["replacements"]
+    assert one["owner"].startswith(f"ReplicaSet {shop}/checkout-")
+    assert (one["wanted"], one["ready"], one["seconds"]) == (3, 3, output["seconds"])
+    assert "was back after" in output["said"]
+
+
+def test_each_workload_has_its_own_time(ground, shop):
+    if ground.double is None:
+        pytest.skip("the kubelets of the double can be stopped")
+    other = ground.namespace("other")
+    ground.deployment(other, "late", 1)
+    ground.double.controllers.starts = False
+    whom = {"ns": [shop, other], "label_selector": "app in (cart,late)", "all": True, "wait": 20}
+    broken = Broken(ground, TERMINATE, {**whom, "grace_period": 0})
+    before = {p["metadata"]["uid"] for p in ground.pods(shop) + ground.pods(other)}
+
+    def ready(namespace, labels):
+        def fresh():
+            pods = ground.pods(namespace, labels)
+            return pods and not before & {p["metadata"]["uid"] for p in pods} and pods
+
+        for pod in ground.eventually(fresh):
+            ground.make_ready(pod)
+
+    def kubelets():
+        ready(shop, "app=cart")
+        ground.eventually(lambda: len(ground.pods(shop, "app=cart")) == 2)
+        for pod in ground.pods(shop, "app=cart"):
+            ground.make_ready(pod)
+        threading.Event().wait(0.3)
+        ready(other, "app=late")
+
+    thread = threading.Thread(target=kubelets)
+    thread.start()
+    broken.inject()
+    thread.join()
+    output = broken.outputs[-1]
+    cart, late = sorted(output["replacements"], key=lambda one: one["owner"].split("/")[1])
+    assert output["replaced"] is True
+    assert late["seconds"] - cart["seconds"] > 0.15
+    assert output["seconds"] == late["seconds"]
+
+
+def test_what_nothing_owns_is_said_not_to_come_back(ground):
+    namespace = ground.namespace()
+    spec = {"containers": [{"name": "c", "image": "example.invalid/c:1"}]}
+    ground.create(PODS, namespace, "bare", spec)
+    broken = Broken(ground, TERMINATE, {"ns": namespace, "unowned": True, "wait": 5}).inject()
+    (output,) = broken.outputs
+    assert output["replaced"] is False
+    assert output["replacements"][0]["why"] == "nothing owns it, so nothing replaces it"
+    assert output["seconds"] < 4
 
 
 def test_a_replacement_that_does_not_come_is_told(ground, shop):
-    if ground.double is None:
-        pytest.skip("the kubelets of the double can be stopped")
-    ground.double.controllers.starts = False
+    ground.nothing_starts()
     broken = Broken(
         ground, TERMINATE, {"ns": shop, "label_selector": "app=cart", "wait": 0.3}
     ).inject()
-    assert broken.outputs[0]["replaced"] is False
+    (output,) = broken.outputs
+    assert output["replaced"] is False
+    assert output["replacements"][0]["why"].startswith("1 of 2 pods are Ready after ")
+    assert "was not back: 1 of 2 pods are Ready" in output["said"]
 
 
 def test_pods_that_would_not_come_back_are_spared(ground):
@@ -216,10 +269,9 @@ def test_what_cannot_be_done_is_said_before(ground, shop, arguments, problem):
 
 @pytest.mark.parametrize("by", [{}, {"evict": True}])
 def test_a_lost_answer_is_no_failure(ground, shop, by):
-    if ground.double is None:
-        pytest.skip("trouble is the double's")
+    trouble = ground.passage.trouble
     broken = Broken(ground, TERMINATE, {"ns": shop, "label_selector": "app=cart", **by})
-    ground.double.trouble.add("lost-after", match=lambda r: r.method in ("DELETE", "POST"))
+    trouble.add("lost-after", match=lambda r: r.method in ("DELETE", "POST"))
     broken.inject()
     assert broken.targets[0].split("/")[1] not in names(ground, shop, "app=cart")
 
@@ -259,9 +311,8 @@ def test_commands_in_pods(ground, shop):
 
 
 def test_a_server_that_is_away_fails_the_plan_in_plain_words(ground, shop):
-    if ground.double is None:
-        pytest.skip("trouble is the double's")
+    trouble = ground.passage.trouble
     ground.cluster._http._settings = type(ground.cluster._http._settings)(timeout=0.2)
-    ground.double.trouble.away.set()
+    trouble.away.set()
     with pytest.raises(ClusterUnreachable, match="does not answer GET"):
         Broken(ground, TERMINATE, {"ns": shop})
