@@ -33,12 +33,13 @@ def shown() -> list[tuple[str, dict[str, Any]]]:
 
 
 def variables(value: Any) -> set[str]:
-    """The environment variables that a document asks for."""
+    """The environment variables that a document cannot do without."""
     if isinstance(value, list):
         return set().union(*map(variables, value))
     if not isinstance(value, dict):
         return set()
-    own = {value["key"]} if value.get("type") == "env" else set()
+    needed = value.get("type") == "env" and "default" not in value
+    own = {value["key"]} if needed else set()
     return own.union(*map(variables, value.values()))
 
 
@@ -113,10 +114,29 @@ def test_with_its_drivers_chaos_validate_takes_it(
     chaos_validate(document, monkeypatch)
 
 
+#: Names functions of chaosk8s that sloguard has none of its own for.
+UNKNOWN = "prometheus-and-controls.json"
+#: Modules whose functions sloguard has itself.
+OWN = {"chaosk8s", "chaosistio"}
+
+
 def test_without_its_drivers_sloguard_validate_takes_it(tmp_path: Path) -> None:
-    ran = sloguard("validate", *FOREIGN, home=tmp_path, env=ENVIRON)
+    files = [path for path in FOREIGN if path.name != UNKNOWN]
+    ran = sloguard("validate", *files, home=tmp_path, env=ENVIRON)
     assert ran.code == 0, ran.out
     assert " warning" not in ran.out.replace("0 warning", "")
+    assert (
+        "abort-half: chaosistio.fault.actions.add_abort_fault runs as sloguard.faults.istio.add_abort_fault"
+        in ran.out
+    )
+
+
+def test_a_function_that_nobody_here_has_is_told_with_what_to_do(tmp_path: Path) -> None:
+    ran = sloguard("validate", DRIVERS / UNKNOWN, home=tmp_path, env=ENVIRON)
+    assert ran.code == 2
+    assert f"{UNKNOWN}:46:5: roll-out: chaosk8s.deployment.actions.set_deployment_image" in ran.out
+    assert "sloguard has no function of its own for it" in ran.out
+    assert "pip install chaostoolkit-kubernetes" in ran.out
 
 
 @pytest.mark.parametrize("path", FOREIGN, ids=lambda p: p.name)
@@ -129,6 +149,10 @@ def test_without_its_drivers_a_run_does_not_start_and_says_what_is_missing(
     called = functions([activity.get("provider") for activity in document["method"]])
     missing = {module.partition(".")[0] for module, _ in called}
     said = " ".join(ran.out.split())
-    for module in missing:
+    for module in missing - OWN:
         assert f"no module named '{module}'; is it installed" in said
+    if path.name == UNKNOWN:
+        assert "pip install chaostoolkit-kubernetes" in said
+    elif missing & OWN:
+        assert "no kubeconfig at" in said
     assert "Traceback" not in ran.err
