@@ -187,11 +187,9 @@ def test_what_cannot_be_done_is_said_before(ground, shop, fault, arguments, prob
 
 @pytest.mark.parametrize("what", ["lost-after", "error"])
 def test_no_copy_no_deletion(ground, shop, what):
-    if ground.double is None:
-        pytest.skip("trouble is the double's")
-    before = seen(ground, shop)
+    trouble, before = ground.passage.trouble, seen(ground, shop)
     broken = Broken(ground, DELETE, whom(shop))
-    ground.double.trouble.add(what, match=lambda r: r.method == "POST")
+    trouble.add(what, match=lambda r: r.method == "POST")
     if what == "lost-after":
         broken.inject()
         assert seen(ground, shop)[0] is None
@@ -205,6 +203,4 @@ def test_no_copy_no_deletion(ground, shop, what):
 
 @pytest.mark.parametrize("fault", [SCALE, DELETE])
 def test_killed_between_any_two_calls(ground, shop, tmp_path, mortals, fault):
-    if ground.double is None:
-        pytest.skip("trouble is the double's")
     survives_kill_anywhere(ground, tmp_path, mortals, fault, whom(shop), lambda: seen(ground, shop))

@@ -141,8 +141,6 @@ def test_recovery_from_the_cluster_alone(ground, shop):
 
 
 def test_killed_between_any_two_calls(ground, shop, tmp_path, mortals):
-    if ground.double is None:
-        pytest.skip("trouble is the double's")
     arguments = {"label_selector": "app=checkout", "ns": shop}
     survives_kill_anywhere(
         ground, tmp_path, mortals, ISOLATE, arguments, lambda: policies(ground, shop)

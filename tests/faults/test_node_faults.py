@@ -388,8 +388,6 @@ def test_a_node_that_was_cordoned_and_then_deleted_is_recovered_in_one_go(ground
     [(CORDON, {}), (TAINT, {"key": "broken"}), (DELETE, {}), (UNCORDON, {"foreign": True})],
 )
 def test_killed_between_any_two_calls(ground, pool, tmp_path, mortals, fault, arguments):
-    if ground.double is None:
-        pytest.skip("trouble is the double's")
     whom = {"label_selector": f"pool={pool}", "zone": "zone-b"}
     if fault == UNCORDON:
         theirs = next(n for n, e in seen(ground, pool).items() if e["labels"]["topology.kubernetes.io/zone"] == "zone-b")  # fmt: skip

@@ -14,6 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ class Ground:
     @property
     def view(self) -> Any:
         """``cluster``, as if the test were alone on it."""
-        return self.cluster if self.double is not None else OwnView(self.cluster, self.mine)
+        if self.double is not None:
+            return self.cluster
+        return OwnView(self.cluster, self.mine, self.run)
 
     def mine(self) -> set[str]:
         """The names of what this test has made: nodes and namespaces."""
@@ -115,6 +118,11 @@ class Ground:
             config = self._passage.kubeconfig(self._folder / "kubeconfig")
             self.cluster = KubernetesCluster(KubernetesSettings(kubeconfig=config, timeout=10.0))
         return self._passage
+
+    def as_somebody(self, name: str) -> KubernetesCluster:
+        """The cluster as it shows itself to a user of this name, who has no rights by himself."""
+        settings = self._direct._http._settings
+        return KubernetesCluster(replace(settings, impersonate=f"{name}-{self.mark}"))
 
     @property
     def direct(self) -> KubernetesCluster:
@@ -229,16 +237,26 @@ class Ground:
         """A Deployment and its pods, all of them ready; ``on``: only nodes with these labels."""
         spec = self._workload(name, replicas, on)
         self.create(DEPLOYMENTS, namespace, name, spec, **about)
-        self.ready_pods(namespace, f"app={name}", replicas)
-        return self.cluster.get(DEPLOYMENTS, name, namespace)
+        return self._settled(DEPLOYMENTS, namespace, name, replicas)
 
     def stateful_set(self, namespace: str, name: str = "store", replicas: int = 2) -> Object:
         """A StatefulSet and its pods."""
         spec = self._workload(name, replicas)
         more = {"serviceName": name, "podManagementPolicy": "Parallel"}
         self.create(STATEFUL_SETS, namespace, name, {**spec, **more})
+        return self._settled(STATEFUL_SETS, namespace, name, replicas)
+
+    def _settled(self, resource: Resource, namespace: str, name: str, replicas: int) -> Object:
+        """Once all of its pods are ready and its controller has seen it."""
         self.ready_pods(namespace, f"app={name}", replicas)
-        return self.cluster.get(STATEFUL_SETS, name, namespace)
+
+        def settled() -> Object | None:
+            found = self.cluster.get(resource, name, namespace)
+            status = found.get("status") or {}
+            fresh = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+            return found if fresh and status.get("readyReplicas", 0) == replicas else None
+
+        return self.eventually(settled, f"the status of {name} does not come")
 
     def daemon_set(self, namespace: str, name: str = "agent") -> Object:
         """A DaemonSet, for the nodes of this test."""

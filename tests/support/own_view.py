@@ -10,15 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from sloguard.adapters.kubernetes import KubernetesCluster
+from sloguard.faults.undo_records import ANNOTATION
 from sloguard.ports import Object, Resource
 from sloguard.ports.resources import LEASES, NAMESPACES
 
 
 class OwnView:
-    """ports.Cluster; ``mine`` tells the names of a test's own namespaces and nodes."""
+    """ports.Cluster; ``mine`` tells the names of a test's own namespaces and nodes, ``run`` its run."""
 
-    def __init__(self, cluster: KubernetesCluster, mine: Callable[[], set[str]]) -> None:
-        self._cluster, self._mine = cluster, mine
+    def __init__(self, cluster: KubernetesCluster, mine: Callable[[], set[str]], run: str) -> None:
+        self._cluster, self._mine, self._run = cluster, mine, run
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cluster, name)
@@ -34,4 +35,12 @@ class OwnView:
         key = "namespace" if resource.namespaced else "name"
         mine = self._mine()
         builtin = resource.namespaced or resource == NAMESPACES or resource.plural == "nodes"
-        return [obj for obj in found if not builtin or obj["metadata"][key] in mine]
+        return [
+            obj
+            for obj in found
+            if not builtin or obj["metadata"][key] in mine or self._is_of_my_run(obj)
+        ]
+
+    def _is_of_my_run(self, obj: Object) -> bool:
+        """A record of it, wherever it is kept."""
+        return self._run in (obj["metadata"].get("annotations") or {}).get(ANNOTATION, "")
