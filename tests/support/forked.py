@@ -7,6 +7,7 @@ arguments, environment, folder and outputs, and end with an exit code, as any ``
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -19,6 +20,24 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.command import ROOT, Ran, environment
+
+#: What a run imports sooner or later; a fork finds it there.
+_NEEDED = (
+    "alembic.context",
+    "kubernetes.client.rest",
+    "numpy",
+    "requests",
+    "sloguard.adapters.kubernetes",
+    "sloguard.adapters.prometheus_sockets",
+    "sloguard.adapters.store.facade",
+    "sloguard.bootstrap",
+    "sloguard.cli.run",
+    "sloguard.engine.run",
+    "sloguard.faults.istio",
+    "sloguard.faults.pods",
+    "sloguard.spec.loading",
+    "sqlalchemy.dialects.sqlite",
+)
 
 
 class Started:
@@ -101,6 +120,8 @@ def _live(job: Mapping[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(job["env"])
     os.chdir(job["cwd"])
+    # Those that are watched come first: what is late here is only later, a late scrape is a gap.
+    os.nice(5)
     sys.argv = ["sloguard", *job["argv"]]
     from sloguard.cli.main import run
 
@@ -124,20 +145,8 @@ def _watch(pid: int, rc: Path) -> None:
 
 def main() -> None:
     """Fork for every line; tell the pid."""
-    import kubernetes.client.rest
-    import numpy as np
-
-    import sloguard.adapters.kubernetes
-    import sloguard.adapters.store
-    import sloguard.bootstrap
-    import sloguard.cli.run
-    import sloguard.cli.validate
-    import sloguard.engine.run
-    import sloguard.render.console
-
-    assert kubernetes
-    assert np
-    assert sloguard
+    for name in _NEEDED:
+        importlib.import_module(name)
     print("ready", flush=True)
     # Read without threads: a process that has some must not fork.
     running: dict[int, Path] = {}

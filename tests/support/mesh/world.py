@@ -37,6 +37,7 @@ class World:
         self._lost: dict[str, tuple[int, float]] = {}
         self._bound: dict[str, float] = {}
         self._hits: deque[float] = deque()
+        self._moved: object = None
         self._at = time.monotonic()
 
     def __enter__(self) -> World:
@@ -73,7 +74,12 @@ class World:
             self._advance()
             self._notice(seen)
             self._seen = seen
-            self._counters.set_flows(self._traffic().flow())
+            lost = {name: count for name, (count, _) in self._lost.items()}
+            moved = (id(seen), lost, load := self._load())
+            if moved != self._moved:
+                # What follows from the same follows once.
+                self._moved = moved
+                self._counters.set_flows(Traffic(self.shop, seen, lost, load).flow())
 
     def _advance(self) -> None:
         now = time.monotonic()
@@ -90,11 +96,11 @@ class World:
                 self._lost[service.name] = len(gone), self._at + PROPAGATION
         self._lost = {k: v for k, v in self._lost.items() if v[1] > self._at}
 
-    def _traffic(self) -> Traffic:
+    def _load(self) -> float:
+        """Requests a second from outside."""
         while self._hits and self._hits[0] < self._at - _LOAD_WINDOW:
             self._hits.popleft()
-        lost = {name: count for name, (count, _) in self._lost.items()}
-        return Traffic(self.shop, self._seen, lost, len(self._hits) / _LOAD_WINDOW)
+        return len(self._hits) / _LOAD_WINDOW
 
     def _start_pods(self, seen: Snapshot) -> None:
         """Pods become Ready some time after they have got a node."""
