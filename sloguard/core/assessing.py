@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sloguard.core.arrays import Bools, anywhere
-from sloguard.core.darkness import exceeds, longest_run
+from sloguard.core.arrays import Bools, anywhere, count, longest_run
+from sloguard.core.darkness import exceeds
 from sloguard.core.deciding import (
     DEVIATED,
     INCONCLUSIVE,
@@ -80,8 +80,10 @@ def _blurred(points: PhasePoints, known: Known) -> Bools:
 
 def within_tolerance(points: PhasePoints, rule: PhaseRule, step: float) -> Bools:
     """Whether the breaches of a phase stay within what is tolerated."""
+    if rule.tolerate is None:
+        return ~anywhere(points.breach)
     seconds = longest_run(points.breach, points.ok) * step
-    breaches, judged = points.breach.sum(axis=1), (points.ok | points.breach).sum(axis=1)
+    breaches, judged = count(points.breach), count(points.ok | points.breach)
     return np.asarray(
         ~(exceeds(rule.tolerate, seconds, breaches / np.maximum(judged, 1)) & (breaches > 0))
     )

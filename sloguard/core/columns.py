@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from sloguard.core.arrays import Bools, Floats, Ints, anywhere
+from sloguard.core.arrays import Bools, Floats, Ints, anywhere, count
 from sloguard.core.assessing import judge_phase
 from sloguard.core.comparing import assess
 from sloguard.core.counting import PhaseColumns, counted, lowest, settle_empty
@@ -23,8 +23,9 @@ from sloguard.core.points import (
 )
 from sloguard.core.series import SloEvidence, Surroundings
 
-#: Series judged at once: large enough for numpy, small enough that the intermediate arrays stay in cache.
-BLOCK = 256
+#: Points judged at once: many enough that numpy's calls cost little beside its work, and few enough that
+#: the intermediate arrays stay in the processor's cache.
+BLOCK_POINTS = 180_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +67,18 @@ def judge_columns(
     declared_after: float,
 ) -> Columns:
     """Judge every series, in blocks, so that the intermediate arrays stay small."""
+    block = max(BLOCK_POINTS // max(shared.grid.count, 1), 1)
     last_of_all = abandoned_from(values, shared, evidence.slo) if surroundings.removed else -1
     blocks = [
         _judge_block(
             evidence,
-            values.rows(slice(i, i + BLOCK)),
+            values.rows(slice(i, i + block)),
             shared,
             surroundings,
             declared_after,
             last_of_all,
         )
-        for i in range(0, max(len(values.labels), 1), BLOCK)
+        for i in range(0, max(len(values.labels), 1), block)
     ]
     phases = {p: _joined(PhaseColumns, [b.phases[p] for b in blocks]) for p in PhaseName}
     return Columns(_joined(SeriesColumns, [b.series for b in blocks]), phases)
@@ -122,19 +124,20 @@ def _series_columns(
     points: Points, values: Values, baseline: Floats, shared: Frame
 ) -> SeriesColumns:
     life, sampled = points.life, values.sampled
-    judged = anywhere(points.value | points.ok | points.breach)
+    judged = points.judged
     ends = shared.last_seen_points(PhaseName.AFTER, 1)
-    last_judged = np.asarray((points.value | points.ok | points.breach)[:, ends].all(axis=1))
-    until = np.where(anywhere(sampled), sampled.shape[1] - 1 - sampled[:, ::-1].argmax(axis=1), -1)
+    last_judged = np.asarray(judged[:, ends].all(axis=1))
+    there, ever = anywhere(sampled), anywhere(judged)
+    until = np.where(there, sampled.shape[1] - 1 - sampled[:, ::-1].argmax(axis=1), -1)
     return SeriesColumns(
         baseline=baseline,
-        numbers=points.value[:, shared.spans[PhaseName.BEFORE]].sum(axis=1),
+        numbers=count(points.value[:, shared.spans[PhaseName.BEFORE]]),
         ended=life.ended,
         removed=life.removed,
         can_go_dark=life.can_go_dark,
-        all_idle=~judged & anywhere(points.raw_idle),
-        left_out=np.zeros(len(judged), dtype=bool),
-        has_life=anywhere(sampled),
+        all_idle=~ever & anywhere(points.raw_idle),
+        left_out=np.zeros(len(ever), dtype=bool),
+        has_life=there,
         at_end=last_judged,
         sampled_until=until,
     )
@@ -144,15 +147,16 @@ def baselines(points: Points, shared: Frame, min_coverage: float) -> Floats:
     """The median of each series' numbers in ``before``; NaN under 3, or under the coverage asked for."""
     span = shared.spans[PhaseName.BEFORE]
     numbers = points.value[:, span]
-    count = numbers.sum(axis=1)
+    known = count(numbers)
     rows, columns = numbers.shape
-    enough = (count >= 3) & (count >= min_coverage * max(columns, 1) - 1e-9)
+    enough = (known >= 3) & (known >= min_coverage * max(columns, 1) - 1e-9)
     if not enough.any():
         return np.full(rows, np.nan)
-    # Sorted with what does not count at the end, the median is in the middle of the first ``count``.
-    ordered = np.sort(np.where(numbers, points.values[:, span], np.inf), axis=1)
+    # Sorted with what does not count at the end, the median is in the middle of the first ``known``.
+    values = points.values[:, span]
+    ordered = np.sort(values if numbers.all() else np.where(numbers, values, np.inf), axis=1)
     row = np.arange(rows)
-    low, high = np.maximum((count - 1) // 2, 0), np.minimum(count // 2, columns - 1)
+    low, high = np.maximum((known - 1) // 2, 0), np.minimum(known // 2, columns - 1)
     with np.errstate(invalid="ignore"):
         median = (ordered[row, low] + ordered[row, high]) / 2
     return np.where(enough & np.isfinite(median), median, np.nan)
@@ -206,19 +210,22 @@ def _phase(
     sets = _phase_points(
         phase, points, dark, shared, known, breach, breach if baseline_only else undecided
     )
-    too_blind, blind = blindness(
-        sets.gap & ~sets.excused,
-        shared.blind[span],
-        (sets.ok | sets.breach) & ~sets.excused,
-        rule,
-        known.step,
-        one_is_short=dark.one_is_short,
-    )
-    known = replace(known, too_blind=too_blind)
+    blind = np.zeros(len(value), dtype=np.intp)
+    if shared.blind[span].any():
+        too_blind, blind = blindness(
+            sets.gap & ~sets.excused,
+            shared.blind[span],
+            (sets.ok | sets.breach) & ~sets.excused,
+            rule,
+            known.step,
+            one_is_short=dark.one_is_short,
+        )
+        known = replace(known, too_blind=too_blind)
     decided = judge_phase(sets, rule, known, is_after=phase is PhaseName.AFTER)
     if baseline_only:
         _judge_by_baseline(decided, baseline)
-    worst = lowest(measured.margin, value & ~undecided & ~sets.excused, breach)
+    counting = value & ~sets.excused
+    worst = lowest(measured.margin, counting & ~undecided if undecided.any() else counting, breach)
     columns = counted(sets, points, span, decided, worst, points.values[:, span], blind)
     settle_empty(columns, phase, points, shared)
     return columns
@@ -243,10 +250,12 @@ def _phase_points(
     }[phase]
     age = np.round(times - mark, 3)
     excused = age < known.lookback - 1e-6
+    # Of truths, greater means: the one without the other.
+    ok, undecided = value > breach, value & undecided
     return PhasePoints(
-        ok=(value & ~breach & ~undecided) | points.ok[:, span],
+        ok=(ok & ~undecided if undecided.any() else ok) | points.ok[:, span],
         breach=(value & breach) | points.breach[:, span],
-        undecided=value & undecided,
+        undecided=undecided,
         idle=points.idle[:, span],
         gap=points.gap[:, span],
         dark=dark.dark[:, span],

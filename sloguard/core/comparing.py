@@ -75,20 +75,16 @@ def _undecided(bound: Bound, values: Floats, baseline: Floats) -> Bools:
 def _compare(op: str, values: Floats, bound: Floats) -> tuple[Floats, Bools]:
     """Margin (negative in breach) and breach. A value within EQUAL_WITHIN of a bound equals it."""
     with np.errstate(invalid="ignore", over="ignore"):
-        difference = values - bound
+        margin = bound - values if op in ("<", "<=") else values - bound
         near = EQUAL_WITHIN * np.abs(bound)
         if not np.isfinite(bound).all():
             # inf - inf is NaN: an infinite value equals an infinite bound.
-            difference[np.isnan(difference) & (values == bound)] = 0.0
+            margin[np.isnan(margin) & (values == bound)] = 0.0
             near = np.where(np.isfinite(near), near, 0.0)
-        if op == "<":
-            return -difference, difference >= -near
-        if op == "<=":
-            return -difference, difference > near
-        if op == ">":
-            return difference, difference <= near
-        if op == ">=":
-            return difference, difference < -near
-        distance = np.abs(difference)
+        if op in ("<", ">"):
+            return margin, margin <= near
+        if op in ("<=", ">="):
+            return margin, margin < -near
+        distance = np.abs(margin)
         equal = distance <= near
         return (-distance, ~equal) if op == "==" else (distance, equal)

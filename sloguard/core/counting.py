@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sloguard.core.arrays import Bools, Floats, Ints, anywhere
-from sloguard.core.darkness import longest_run
+from sloguard.core.arrays import Bools, Floats, Ints, anywhere, count, runs
 from sloguard.core.deciding import INCONCLUSIVE, NOT_JUDGED, Codes, Decided, PhasePoints, Why
 from sloguard.core.model import PhaseName
 from sloguard.core.points import Frame, Points
@@ -50,17 +49,9 @@ def counted(
     values: Floats,
     blind: Ints,
 ) -> PhaseColumns:
-    breaches = sets.breach.sum(axis=1)
-    first = (
-        np.where(breaches > 0, sets.breach.argmax(axis=1), -1)
-        if sets.breach.shape[1]
-        else np.full(len(breaches), -1, dtype=np.intp)
-    )
-    last, broken = np.full(len(breaches), -1, dtype=np.intp), breaches > 0
-    if broken.any():
-        last[broken] = sets.breach.shape[1] - 1 - sets.breach[broken, ::-1].argmax(axis=1)
-    worst_value = np.full(len(breaches), np.nan)
-    worst_breaks = np.zeros(len(breaches), dtype=bool)
+    found = runs(sets.breach, sets.ok)
+    worst_value = np.full(len(worst), np.nan)
+    worst_breaks = np.zeros(len(worst), dtype=bool)
     if values.shape[1]:
         there = worst >= 0
         worst_value[there] = values[there, worst[there]]
@@ -68,18 +59,18 @@ def counted(
     return PhaseColumns(
         verdict=decided.verdict,
         why=decided.why,
-        points=points.life.alive[:, span].sum(axis=1),
-        gaps=points.raw_gap[:, span].sum(axis=1),
-        idle=points.raw_idle[:, span].sum(axis=1),
-        judged=(sets.ok | sets.breach).sum(axis=1),
-        breaches=breaches,
-        longest=longest_run(sets.breach, sets.ok),
-        first_breach=first,
-        last_breach=last,
+        points=count(points.life.alive[:, span]),
+        gaps=count(points.raw_gap[:, span]),
+        idle=count(points.raw_idle[:, span]),
+        judged=count(sets.ok | sets.breach),
+        breaches=found.members,
+        longest=found.longest,
+        first_breach=found.first,
+        last_breach=found.last,
         worst=worst,
         worst_value=worst_value,
         worst_breaks=worst_breaks,
-        dark=sets.dark.sum(axis=1),
+        dark=count(sets.dark),
         blind=blind,
         recovered=decided.recovered,
         recovered_from=decided.recovered_from,
@@ -95,7 +86,7 @@ def lowest(margin: Floats, which: Bools, breach: Bools) -> Ints:
     if margin.shape[1] == 0:
         return np.full(len(margin), -1, dtype=np.intp)
     rows = np.arange(len(margin))
-    among = np.where(which, margin, np.inf)
+    among = margin if which.all() else np.where(which, margin, np.inf)
     index = among.argmin(axis=1)
     # An infinite margin is one all the same: of a value of -Inf under an upper bound.
     index = np.where(which[rows, index], index, which.argmax(axis=1))

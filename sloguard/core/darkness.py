@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sloguard.core.arrays import Bools, Floats, Ints
+from sloguard.core.arrays import Bools, Floats, Ints, longest_run
 from sloguard.core.model import PhaseName, PhaseRule, Slo, Tolerance
 from sloguard.core.points import Frame, Points, Values, last_sample
 
@@ -47,6 +47,9 @@ def darkness(points: Points, shared: Frame, slo: Slo, scrape_interval: float | N
     """Sort the gaps of all series."""
     step = shared.grid.step
     one_gap_is_short = scrape_interval is None or step <= scrape_interval + _SLACK
+    if not points.gap.any():
+        nowhere = np.zeros(len(points.gap), dtype=bool)
+        return Darkness(points.gap, dict.fromkeys(PhaseName, nowhere), one_gap_is_short)
     from_fault = np.arange(shared.grid.count) >= shared.fault
     runs = _runs(points.gap & from_fault, shared.blind)
     dark = points.gap & from_fault & ~shared.blind & points.life.can_go_dark[:, None]
@@ -128,8 +131,6 @@ def blindness(
     ``blind`` (points,). One gap alone is forgiven, whoever was away.
     """
     rows = len(gap)
-    if not blind.any():
-        return np.zeros(rows, dtype=bool), np.zeros(rows, dtype=np.intp)
     unseen = gap & blind
     longest, all_of_it = longest_run(unseen, ~gap), unseen.sum(axis=1)
     share = all_of_it / np.maximum(all_of_it + judged.sum(axis=1), 1)
@@ -137,16 +138,3 @@ def blindness(
     beyond = exceeds(rule.tolerate, longest * step, share) & ~forgiven & (longest > 0)
     by_share = rule.tolerate is not None and rule.tolerate.seconds is None
     return beyond, all_of_it if by_share else longest
-
-
-def run_lengths(members: Bools, ends: Bools) -> Ints:
-    """At each point, how many members the run up to here holds; a point of ``ends`` starts anew."""
-    counted = np.cumsum(members, axis=1)
-    return np.asarray(counted - np.maximum.accumulate(np.where(ends, counted, 0), axis=1))
-
-
-def longest_run(members: Bools, ends: Bools) -> Ints:
-    """The longest run of each series, in points."""
-    if not members.any():
-        return np.zeros(len(members), dtype=np.intp)
-    return np.asarray(run_lengths(members, ends).max(axis=1))

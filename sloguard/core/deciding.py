@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from sloguard.core.arrays import Bools, Floats, Ints, anywhere
+from sloguard.core.arrays import Bools, Floats, Ints, anywhere, count
 from sloguard.core.model import Verdict
 
 Codes = Ints
@@ -136,11 +136,10 @@ def decide(decided: Decided, where: Bools, verdict: int, why: Why) -> None:
 def lack_of_evidence(decided: Decided, points: PhasePoints, known: Known, judged: Bools) -> None:
     """Rules 2 and 3: gone dark, undecided, blind, coverage."""
     counted = ~points.excused
-    idle = (points.idle & counted).sum(axis=1)
-    in_life = ((points.gap | points.dark | points.undecided) & counted) | judged
-    decided.asked = asked = in_life.sum(axis=1)
-    decided.seen = seen = judged.sum(axis=1)
-    everything = asked + idle
+    unclear = (points.gap | points.dark | points.undecided) & counted
+    decided.seen = seen = count(judged)
+    decided.asked = asked = count(unclear | judged)
+    everything = asked + count(points.idle & counted)
     decide(decided, known.gone_dark, DEVIATED, Why.GONE_DARK)
     decide(decided, anywhere(points.undecided & counted), INCONCLUSIVE, Why.UNDECIDED)
     decide(decided, known.too_blind, INCONCLUSIVE, Why.BLIND)

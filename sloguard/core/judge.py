@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sloguard.core.arrays import Ints
 from sloguard.core.columns import Columns, judge_columns
 from sloguard.core.deciding import INCONCLUSIVE, NOT_JUDGED, Why
 from sloguard.core.explaining import Facts
@@ -120,7 +121,8 @@ def _summed_up(evidence: SloEvidence, series: JudgedSeries, name: str) -> SloRes
             series,
             notes=_notes(evidence, columns),
         )
-    rows = [row for row in series.order if series.verdicts[row] == worst]
+    order = np.asarray(series.order, dtype=np.intp)
+    rows = order[series.verdicts[order] == worst]
     row = _most_telling(series.facts, rows)
     reason = series.reason(row)
     if len(rows) > 1 and worst > Verdict.MET.rank:
@@ -134,11 +136,11 @@ def _summed_up(evidence: SloEvidence, series: JudgedSeries, name: str) -> SloRes
     )
 
 
-def _most_telling(made: Facts, rows: list[int]) -> int:
+def _most_telling(made: Facts, rows: Ints) -> int:
     """Of equally bad series, the one that was longest in breach; the first by its labels if equal."""
     during, after = made.columns.phases[PhaseName.DURING], made.columns.phases[PhaseName.AFTER]
     breaches = during.breaches + after.breaches
-    return max(rows, key=lambda row: int(breaches[row]))
+    return int(rows[breaches[rows].argmax()])
 
 
 def _notes(evidence: SloEvidence, columns: Columns) -> tuple[str, ...]:

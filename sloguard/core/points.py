@@ -175,11 +175,10 @@ class Life:
     removed: Bools
 
 
-def lives(values: Values, judged: Bools, shared: Frame, removed: Bools, last_of_all: int) -> Life:
+def lives(sampled: Bools, judged: Bools, shared: Frame, removed: Bools, last_of_all: int) -> Life:
     """``judged``: points that count as ok or breach (values, and idle points that a policy rules)."""
-    sampled = values.sampled
     index = np.arange(shared.grid.count)
-    some = anywhere(sampled)
+    whole, some = sampled.all(), anywhere(sampled)
     first = np.where(some, sampled.argmax(axis=1), shared.grid.count)
     last = np.where(some, shared.grid.count - 1 - sampled[:, ::-1].argmax(axis=1), -1)
     before = shared.spans[PhaseName.BEFORE]
@@ -187,8 +186,8 @@ def lives(values: Values, judged: Bools, shared: Frame, removed: Bools, last_of_
     can_go_dark = anywhere(judged[:, before]) & at_its_end
     ended = some & (last < shared.fault) & ~at_its_end
     until = np.where(can_go_dark, shared.grid.count - 1, _over_blindness(last, shared.blind))
-    alive = (index >= first[:, None]) & (index <= until[:, None])
-    if removed.any():
+    alive = sampled if whole else (index >= first[:, None]) & (index <= until[:, None])
+    if removed.any() and not whole:
         # What the fault removed is expected to be away, and may come back under its name; but once no
         # series of the SLO is left at all, its gaps are like those of any other.
         alive &= sampled | ~removed[:, None] | (index < shared.fault) | (index > last_of_all)
@@ -236,6 +235,11 @@ class Points:
     raw_idle: Bools
     life: Life
 
+    @property
+    def judged(self) -> Bools:
+        """Points that count as ok or breach, or will once they are held against an objective."""
+        return self.value | self.ok | self.breach
+
 
 def points_of(
     values: Values,
@@ -251,27 +255,28 @@ def points_of(
     ``last_of_all``: the last point at which any series of the SLO is there, where ``values`` are not
     all of them.
     """
+    sampled = values.sampled
+    gap = ~sampled
     made = Points(
         values=values.values,
-        value=values.has_value.copy(),
+        value=values.has_value,
         ok=np.zeros(values.idle.shape, dtype=bool),
         breach=np.zeros(values.idle.shape, dtype=bool),
-        idle=values.idle.copy(),
-        gap=~values.sampled,
-        raw_gap=~values.sampled,
+        idle=values.idle,
+        gap=gap,
+        raw_gap=gap,
         raw_idle=values.idle,
         life=Life(*(np.empty(0, dtype=bool),) * 4),
     )
-    _rule(made, idle, made.idle.copy())
+    _rule(made, idle, made.idle)
     if last_of_all is None:
         last_of_all = last_sample(values) if removed.any() else -1
-    made.life = lives(values, made.value | made.ok | made.breach, shared, removed, last_of_all)
+    made.life = lives(sampled, made.judged, shared, removed, last_of_all)
     alive = made.life.alive
     _rule(made, no_data, made.gap & alive & ~shared.blind)
-    for name in ("value", "ok", "breach", "idle", "gap"):
-        getattr(made, name).__iand__(alive)
-    made.raw_gap = made.raw_gap & alive
-    made.raw_idle = made.raw_idle & alive
+    if not alive.all():
+        for name in ("value", "ok", "breach", "idle", "gap", "raw_gap", "raw_idle"):
+            setattr(made, name, getattr(made, name) & alive)
     return made
 
 
@@ -279,12 +284,11 @@ def _rule(points: Points, policy: Policy, where: Bools) -> None:
     """Move ``where`` (idle points or gaps) to what the policy says they stand for."""
     if policy == "inconclusive" or not where.any():
         return
-    points.idle &= ~where
-    points.gap &= ~where
+    points.idle, points.gap = points.idle & ~where, points.gap & ~where
     if policy == "breach":
-        points.breach |= where
+        points.breach = points.breach | where
     elif policy == "met":
-        points.ok |= where
+        points.ok = points.ok | where
     else:
         points.values = np.where(where, float(policy), points.values)
-        points.value |= where
+        points.value = points.value | where

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sloguard.core.arrays import Bools, Ints, anywhere
-from sloguard.core.darkness import exceeds, run_lengths
+from sloguard.core.arrays import Bools, Ints, anywhere, count, run_lengths
+from sloguard.core.darkness import exceeds
 from sloguard.core.deciding import (
     DEVIATED,
     INCONCLUSIVE,
@@ -37,7 +37,7 @@ def judge_after(points: PhasePoints, rule: PhaseRule, known: Known) -> Decided:
         decided.recovered = np.where(never, np.nan, points.age[at])
     alive = ok | breach | ((points.undecided | points.idle | points.gap | points.dark) & counted)
     from_back = np.arange(ok.shape[1]) >= back[:, None]
-    decided.held = (alive & from_back).sum(axis=1) * known.step
+    decided.held = count(alive & from_back) * known.step
     decided.recovered_from = np.maximum(decided.recovered - known.lookback, 0.0)
     decided.recovered_to = decided.recovered.copy()
     late = breached & ~never & (decided.recovered > known.recover_within + 1e-6)
@@ -95,7 +95,9 @@ def _first_lasting_ok(ok: Bools, breach: Bools, rule: PhaseRule, step: float) ->
         share = left_breaches / np.maximum(left_judged, 1)
         candidate = ok & ~(exceeds(tolerate, share, share) & (left_breaches > 0))
     else:
-        too_long = breach & exceeds(tolerate, run_lengths(breach, ok) * step, np.zeros(1))
+        too_long = breach
+        if tolerate is not None:
+            too_long = breach & exceeds(tolerate, run_lengths(breach, ok) * step, np.zeros(1))
         clear = ~np.maximum.accumulate(too_long[:, ::-1], axis=1)[:, ::-1]
         candidate = ok & clear
     found = anywhere(candidate) if candidate.shape[1] else np.zeros(len(ok), dtype=bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -34,7 +35,7 @@ class JudgedSeries(Sequence[SeriesResult]):
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         labels = facts.values.labels
-        in_order = all(labels[i] <= labels[i + 1] for i in range(len(labels) - 1))
+        in_order = all(map(operator.le, labels, labels[1:]))
         self.order = (
             range(len(labels)) if in_order else sorted(range(len(labels)), key=labels.__getitem__)
         )

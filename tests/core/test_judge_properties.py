@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sloguard.core.columns import BLOCK_POINTS
 from sloguard.core.judge import judge_slo
 from sloguard.core.model import PhaseName, Slo, Timeline, Verdict
 from sloguard.core.series import Matrix, SloEvidence, Surroundings
@@ -133,3 +134,27 @@ def test_blocks_of_series_join_without_a_seam(blocks):
     result = judge_slo(evidence(slo(), rows), TIMELINE)
     assert [s.verdict for s in result.series].count(Verdict.DEVIATED) == 1
     assert len(result.series) == blocks
+
+
+@pytest.mark.parametrize("declared", [slo("< 1%"), slo("<= baseline + 50%", no_data="breach")])
+def test_a_series_is_judged_the_same_beside_many_others(declared):
+    """So many that they are judged in several blocks."""
+    random = np.random.default_rng(7)
+    line = Timeline(FAULT - 400, FAULT, FAULT + 400, FAULT + 795)
+    grid = pinned_grid(line, 5)
+    rows = BLOCK_POINTS // grid.count * 2 + 3
+    values = np.where(random.random((rows, grid.count)) < 0.03, 0.5, 0.002)
+    present = random.random(values.shape) > 0.02
+    present[::5, 100:] = False
+    values = np.where(present, values, np.nan)
+    labels = tuple((("n", f"{i:06}"),) for i in range(rows))
+    # What one series does may leave an idle one out, but there is none here.
+    together = judge_slo(
+        SloEvidence(declared, grid, {"query": Matrix(grid, labels, values, present)}, 0.0), line
+    )
+    assert len(together.series) == rows
+    for row in (0, 1, 5, rows // 2, rows - 4, rows - 1):
+        part = slice(row, row + 1)
+        answer = Matrix(grid, labels[part], values[part], present[part])
+        alone = judge_slo(SloEvidence(declared, grid, {"query": answer}, 0.0), line)
+        assert alone.series[0] == together.series[row]
