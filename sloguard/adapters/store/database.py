@@ -6,10 +6,10 @@ import errno
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -23,6 +23,9 @@ from sloguard.adapters.store.errors import (
     StoreUnreachable,
     classify,
 )
+
+if TYPE_CHECKING:
+    from sloguard.adapters.store.base import AnySelect
 
 #: How long a writer waits for another one, in seconds.
 BUSY_SECONDS = 30.0
@@ -67,6 +70,7 @@ class Database:
         if self.is_sqlite:
             _prepare_file(Path(str(self.url.database)))
         self.engine = self._engine()
+        self._compiled: dict[int, tuple[str, tuple[str, ...], dict[str, Any], AnySelect]] = {}
         try:
             self._open()
         except BaseException:
@@ -82,6 +86,32 @@ class Database:
         """A transaction that sees one moment, and holds up no writer."""
         with self._classified(), self.engine.connect() as connection, connection.begin():
             yield connection
+
+    def rows(self, statement: AnySelect, values: Mapping[str, Any]) -> list[Any]:
+        """The rows of one statement, in a moment of its own. The statement is a constant of its module.
+
+        SQLite answers such a question in less time than a transaction takes to be set up around it, so
+        it is asked directly there.
+        """
+        if not self.is_sqlite:
+            with self.reading() as connection:
+                return list(connection.execute(statement, values).all())
+        found = self._compiled.get(id(statement))
+        if found is None:
+            compiled = statement.compile(dialect=self.engine.dialect)
+            # The statement is kept as well, so that no other one can get its id.
+            names, fixed = tuple(compiled.positiontup or ()), dict(compiled.params)
+            found = self._compiled[id(statement)] = str(compiled), names, fixed, statement
+        text, names, fixed, _ = found
+        given = {**fixed, **values}
+        with self._classified():
+            raw = self.engine.raw_connection()
+            try:
+                cursor = raw.cursor()
+                cursor.execute(text, tuple(given[name] for name in names))
+                return list(cursor.fetchall())
+            finally:
+                raw.close()
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:

@@ -1,0 +1,73 @@
+"""Around every request: its id, who asks, compression, headers, times, the access log."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from flask import Response, g, request
+
+from sloguard.web.identity import check
+from sloguard.web.parts import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask import Flask
+
+    from sloguard.web.answers import Packer
+
+REQUEST_ID = "X-Request-Id"
+_FIT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+#: What no endpoint has to decide for itself. Pages with scripts of our own stay within it.
+_SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+access = logging.getLogger("sloguard.access")
+
+
+def register(app: Flask, service: Service, scopes: Mapping[str, str], packer: Packer) -> None:
+    """``scopes``: the scope that each endpoint has declared. One without a declaration is refused."""
+    identify, observe = service.parts.identify, service.telemetry.observe
+    log_access = service.parts.settings.serve.access_log
+
+    def before() -> None:
+        g.started = time.perf_counter()
+        given = request.environ.get("HTTP_X_REQUEST_ID")
+        g.request_id = given if given and _FIT_ID.fullmatch(given) else secrets.token_hex(8)
+        g.who = identify(request)
+        endpoint = request.endpoint
+        if endpoint is not None:  # else there is no such path, and nothing to protect
+            check(g.who, scopes[endpoint])
+
+    def after(response: Response) -> Response:
+        response = packer.pack(response)
+        headers = response.headers
+        headers[REQUEST_ID] = g.get("request_id", "")
+        headers.update(_SECURITY)
+        spent = time.perf_counter() - g.get("started", time.perf_counter())
+        observe(request.endpoint or "none", response.status_code, spent)
+        if log_access:
+            _log(response, spent)
+        return response
+
+    app.before_request(before)
+    app.after_request(after)
+
+
+def _log(response: Response, spent: float) -> None:
+    who = g.get("who")
+    access.info(
+        "%s %s %s %d %.1fms",
+        who.name if who is not None else "-",
+        request.method,
+        # The query may hold what somebody mistook for the right place of a token.
+        request.path.encode("unicode_escape").decode(),
+        response.status_code,
+        spent * 1000,
+        extra={"request_id": g.get("request_id", "")},
+    )

@@ -1,0 +1,159 @@
+"""A whole service for tests: a real store on SQLite, a catalogue on disk, no worker and no server."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from sloguard.adapters.store import Store
+from sloguard.ports import MetricsUnreachable
+from sloguard.service.catalogue import Catalogue
+from sloguard.service.jobs import JobDesk
+from sloguard.service.windows import WindowDesk
+from sloguard.settings import Settings
+from sloguard.web import create_app
+from sloguard.web.identity import Identify, anybody
+from sloguard.web.parts import Parts
+from tests.support import runs as stored
+
+NOW = stored.FAULT + 3600
+
+EXPERIMENT = """\
+title: Checkout survives a lost pod
+description: One of three is lost.
+tags: [shop]
+configuration:
+  namespace: shop
+  replicas: 3
+steady-state-hypothesis:
+  title: It serves
+  slos:
+  - name: error-ratio
+    query: sum(rate(errors_total[30s]))
+    objective: "< 1%"
+method:
+- type: action
+  name: lose-a-pod
+  provider:
+    type: python
+    module: sloguard.faults.pods
+    func: terminate_pods
+    arguments: {ns: "${namespace}", label_selector: app=checkout, qty: 1}
+rollbacks: []
+"""
+BROKEN = EXPERIMENT.replace('"< 1%"', '"less than one"').replace("steady-state", "steddy-state")
+SLOS = """\
+title: Checkout
+phases: {before: 1m, during: 30s, after: 1m}
+slos:
+- name: error-ratio
+  query: sum(rate(errors_total[30s]))
+  objective: "< 1%"
+"""
+
+
+@dataclass
+class World:
+    """What stands behind the application, for tests to look at and to change."""
+
+    store: Store
+    app: Flask
+    directory: Path
+    parts: Parts
+    prometheus_is_away: list[bool] = field(default_factory=lambda: [False])
+    is_stopping: list[bool] = field(default_factory=lambda: [False])
+
+    @property
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def keep(self, run: str, **options: Any) -> str:
+        """A whole run in the store."""
+        recorder = self.store.recorder(
+            experiment=options.pop("experiment", "checkout"), kind=options.pop("kind", "run")
+        )
+        for event in stored.whole(run, **options):
+            recorder.record(event)
+        return run
+
+    def begin(self, run: str) -> Any:
+        """A run that is under way; its recorder, for what comes next."""
+        recorder = self.store.recorder(experiment="checkout")
+        for event in stored.opening(run):
+            recorder.record(event)
+        return recorder
+
+
+def make_world(
+    directory: Path,
+    *,
+    url: str = "",
+    identify: Identify = anybody,
+    settings: Mapping[str, Any] | None = None,
+    now: Callable[[], float] = lambda: NOW,
+    most_waiting: int = 16,
+) -> World:
+    """A service whose clock stands at NOW, with one good experiment, one broken one and a set of SLOs."""
+    experiments, slos = directory / "experiments", directory / "slos"
+    for place in (experiments, slos):
+        place.mkdir(exist_ok=True)
+    (experiments / "checkout.yaml").write_text(EXPERIMENT)
+    (experiments / "broken.yaml").write_text(BROKEN)
+    (slos / "checkout.yaml").write_text(SLOS)
+    (slos / "bad.yaml").write_text("slos: [{name: x}]")
+    store = Store(url or str(directory / "runs.db"))
+    chosen = Settings()
+    chosen = replace(
+        chosen, serve=replace(chosen.serve, **{"access_log": False, **(settings or {})})
+    )
+    catalogue = Catalogue([experiments], slos=slos, environ={})
+    numbers = itertools.count(1)
+
+    def new_id() -> str:
+        return f"20260101T130000-{next(numbers):06x}"
+
+    away, stopping = [False], [False]
+
+    def prometheus() -> None:
+        if away[0]:
+            raise MetricsUnreachable("no connection to http://user:secret@prometheus:9090")
+
+    parts = Parts(
+        store=store,
+        catalogue=catalogue,
+        jobs=JobDesk(
+            jobs=store,
+            runs=store,
+            catalogue=catalogue,
+            new_id=new_id,
+            most=chosen.serve.max_queue,
+            now=now,
+        ),
+        windows=WindowDesk(
+            windows=store,
+            catalogue=catalogue,
+            new_id=new_id,
+            longest=chosen.serve.window_max,
+            settle=16.0,
+            now=now,
+        ),
+        settings=chosen,
+        prometheus=prometheus,
+        identify=identify,
+        now=now,
+        stopping=lambda: stopping[0],
+        most_waiting=most_waiting,
+    )
+    return World(store, create_app(parts), directory, parts, away, stopping)
+
+
+def body_of(answer: Any) -> Any:
+    """The JSON of an answer."""
+    return json.loads(answer.get_data())
