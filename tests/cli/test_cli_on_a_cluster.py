@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,61 @@ def test_a_run_breaks_undoes_and_rolls_back(ground, tmp_path):
     assert len(patched) == 2
     assert seen(ground, namespace) == before
     assert ground.cluster.list(LEASES) == []
+
+
+def test_a_server_that_is_away_for_a_while_does_not_lose_the_undo(ground, tmp_path):
+    namespace = ground.namespace()
+    ground.virtual_service(namespace)
+    before = seen(ground, namespace)
+    away, refused = ground.double.trouble.away, []
+    back = threading.Timer(2.5, away.clear)
+
+    def leave(_number, request):
+        if request.method == "PATCH" and not refused:
+            refused.append(request.path)
+            # From now on, with the fault in place and its undo ahead, nobody answers.
+            threading.Timer(0.2, away.set).start()
+            back.start()
+
+    ground.double.trouble.after = leave
+    ran = sloguard(
+        "run",
+        experiment(tmp_path, namespace, pause=0.5),
+        "--format",
+        "json",
+        home=tmp_path,
+        env={**environment(tmp_path), "SLOGUARD_KUBERNETES_TIMEOUT": "0.4s"},
+    )
+    back.join()
+    assert refused
+    assert [f["status"] for f in ran.json["faults"]] == ["undone"], ran.err
+    assert "undoing istio.add_abort_fault" in ran.err + str(ran.json["notes"])
+    assert seen(ground, namespace) == before
+
+
+def test_how_long_the_replacement_took_is_told(ground, tmp_path):
+    ground.nodes(1)
+    namespace = ground.namespace()
+    ground.deployment(namespace, replicas=2)
+    arguments = {"label_selector": "app=checkout", "ns": namespace, "wait": 20, "grace_period": 0}
+    provider = {"type": "python", "module": "sloguard.faults.pods", "func": "terminate_pods"}
+    content = {
+        "title": "A pod less",
+        "description": "One of two goes.",
+        "phases": {"before": 0, "during": 0, "after": 0},
+        "method": [
+            {"type": "action", "name": "end", "provider": {**provider, "arguments": arguments}}
+        ],
+    }
+    path = tmp_path / "pods.json"
+    path.write_text(json.dumps(content))
+    ran = sloguard("run", path, "--format", "json", home=tmp_path, env=environment(tmp_path))
+    (told,) = ran.json["faults"]
+    assert told["status"] == "nothing-to-undo", ran.err
+    assert told["detail"].startswith(f"ReplicaSet {namespace}/checkout-")
+    assert "was back after" in told["detail"]
+    (output,) = ran.json["activities"][0]["output"]
+    assert output["replacements"][0]["seconds"] == output["seconds"]
 
 
 def test_a_target_that_is_not_there_stops_it_before_anything_is_touched(ground, tmp_path):

@@ -20,10 +20,10 @@ pytestmark = pytest.mark.cluster
 
 NS, NODE = "{ns}", "{node}"
 MANIFEST = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
     "metadata": {"name": "made"},
-    "data": {"a": "b"},
+    "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
 }
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("pods.terminate_pods", {"ns": NS, "owner": "deployment/checkout", "grace_period": 0}),
