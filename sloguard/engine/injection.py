@@ -72,7 +72,7 @@ def injecting(
             session.now(),
             activity.name,
             fault.name,
-            tuple(i.target for i in plan.injections),
+            tuple(i.shown for i in plan.injections),
             plan.spared,
             plan.summary,
         )

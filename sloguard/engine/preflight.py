@@ -24,13 +24,15 @@ from sloguard.engine.loop import Work
 from sloguard.engine.permission import Permission, ask
 from sloguard.engine.queries import Queries, look_up
 from sloguard.engine.session import NotStarted, Session, Stopped
-from sloguard.faults.base import FaultError, Plan
+from sloguard.faults.base import FaultError, NotNow, Plan
 from sloguard.ports import Held, Metrics, MetricsError, OutsideError
 from sloguard.providers.result import Refused, one_line
 from sloguard.render.rbac import table
 
 #: A clock that is known less well than this blurs the marks.
 _VAGUE_CLOCK = 1.0
+#: Further apart, and logs of this machine do not fit the times of a verdict.
+_OTHER_CLOCK = 5.0
 
 
 @dataclass(slots=True)
@@ -86,7 +88,10 @@ def _prometheus(found: _Findings, metrics: Metrics) -> Work[None]:
         return
     session.queries = queries
     text = f"Prometheus's clock is {offset.seconds:+.3f}s from the local one, ±{offset.uncertainty:.3f}s"
-    yield (found.odd if offset.uncertainty > _VAGUE_CLOCK else found.good)("clock", text)
+    if abs(offset.seconds) > _OTHER_CLOCK:
+        text += "; all times are told on Prometheus's"
+    odd = offset.uncertainty > _VAGUE_CLOCK or abs(offset.seconds) > _OTHER_CLOCK
+    yield (found.odd if odd else found.good)("clock", text)
     for problem in queries.problems:
         yield found.odd("prometheus", problem)
     for slo in experiment.slos:
@@ -264,7 +269,8 @@ def _faults(found: _Findings, permissions: Sequence[Permission]) -> Work[None]:
                 if isinstance(error, FaultError | OutsideError)
                 else f"{type(error).__name__}: {error}"
             )
-            yield (found.odd if made_before else found.bad)(name, text)
+            later = made_before and not isinstance(error, NotNow)
+            yield (found.odd if later else found.bad)(name, text)
             plan = None
         else:
             made_before = made_before or plan is None
@@ -333,7 +339,7 @@ def _uncallable(session: Session, activity: Activity) -> str | None:
 
 
 def _told(plan: Plan) -> str:
-    targets = ", ".join(i.target for i in plan.injections)
+    targets = ", ".join(i.shown for i in plan.injections)
     text = f"{plan.summary}: {targets}" if plan.summary else targets
     if plan.spared:
         text += "; spared: " + ", ".join(f"{name} ({why})" for name, why in plan.spared)

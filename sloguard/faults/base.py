@@ -36,6 +36,14 @@ class FaultError(Exception):
     """A fault could not be planned, injected or undone. The text is for people."""
 
 
+class NothingToHit(FaultError):
+    """The arguments make sense, but nothing that is there now may be hit."""
+
+
+class NotNow(FaultError):
+    """It may not happen at this time, whatever else has been done before it."""
+
+
 @dataclass(slots=True)
 class Context:
     """What a fault may use while it works.
@@ -83,6 +91,11 @@ class Injection:
     hits: Mapping[str, frozenset[str]] = field(default_factory=dict)
     of: Fault | None = field(default=None, repr=False)
     delay: float = 0.0
+
+    @property
+    def shown(self) -> str:
+        """The target for people, with the fault where it is not the plan's."""
+        return self.target if self.of is None else f"{self.of.name} on {self.target}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +159,7 @@ FAMILIES: dict[str, str] = {
     "deployments": "sloguard.faults.deployments",
     "netpol": "sloguard.faults.netpol",
     "kubernetes": "sloguard.faults.kubernetes",
+    "random": "sloguard.faults.random",
 }
 
 _registry: dict[str, Fault] = {}

@@ -14,7 +14,16 @@ from typing import Any
 from sloguard.core.model import Json
 from sloguard.faults import deleting, marking
 from sloguard.faults.arguments import whole
-from sloguard.faults.base import Context, FaultError, Injection, Plan, Planner, Record, fault
+from sloguard.faults.base import (
+    Context,
+    FaultError,
+    Injection,
+    NothingToHit,
+    Plan,
+    Planner,
+    Record,
+    fault,
+)
 from sloguard.faults.looking import found_in, named_in
 from sloguard.faults.rights import changing, choosing, locking, places
 from sloguard.faults.targets import (
@@ -304,7 +313,7 @@ def _select(
         reasons = "; ".join(f"{title}: {why}" for title, why in chosen.spared[:5])
         which = f" named {name}" if name else f" with {labels}" if labels else ""
         text = f"no {resource.kind}{which} to hit in {namespaces}"
-        raise FaultError(f"{text} ({reasons})" if reasons else text)
+        raise NothingToHit(f"{text} ({reasons})" if reasons else text)
     return chosen
 
 

@@ -14,7 +14,16 @@ from typing import Any
 
 from sloguard.core.model import Json
 from sloguard.faults import marking
-from sloguard.faults.base import Context, FaultError, Injection, Plan, Planner, Record, fault
+from sloguard.faults.base import (
+    Context,
+    FaultError,
+    Injection,
+    NothingToHit,
+    Plan,
+    Planner,
+    Record,
+    fault,
+)
 from sloguard.faults.istio_routes import (
     abort,
     changes_of_kind,
@@ -401,7 +410,7 @@ def _plan(
     ]
     chosen = choose(found, whom.radius, fallback=context.random, spare=rules)
     if not chosen.victims:
-        raise FaultError(_nobody(whom, namespaces, chosen.spared))
+        raise NothingToHit(_nobody(whom, namespaces, chosen.spared))
     injections = tuple(
         _injection(fault_name, cluster, resource, obj, wanted, context) for obj in chosen.victims
     )

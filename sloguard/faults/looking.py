@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sloguard.faults.targets import Namespaces
 from sloguard.ports import Cluster, ClusterNotFound, Object, Resource
 from sloguard.ports.resources import PODS
+
+
+class Remembering:
+    """ports.Cluster for a plan that looks at the same things many times: each is read once."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._known: dict[Any, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    def list(self, resource: Resource, namespace: str | None = None, **more: Any) -> Any:
+        """As it was the first time."""
+        key = ("list", resource, namespace, *sorted(more.items()))
+        if key not in self._known:
+            self._known[key] = self._cluster.list(resource, namespace, **more)
+        return [*self._known[key]]
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Any:
+        """As it was the first time."""
+        key = ("get", resource, namespace, name)
+        if key not in self._known:
+            self._known[key] = self._cluster.get(resource, name, namespace)
+        return self._known[key]
 
 
 def found_in(

@@ -13,7 +13,7 @@ from typing import Any
 
 from sloguard.core.model import Json
 from sloguard.faults import marking
-from sloguard.faults.base import Context, FaultError, Injection, Plan, Record, fault
+from sloguard.faults.base import Context, FaultError, Injection, NothingToHit, Plan, Record, fault
 from sloguard.faults.pod_selection import is_ready
 from sloguard.faults.rights import locking, places
 from sloguard.faults.targets import ENABLED, Namespaces, matcher, title
@@ -147,7 +147,7 @@ def _hit(
             raise FaultError(f"{title(pod)} opts out ({ENABLED}: false), and has these labels too")
     if not found:
         shown = ",".join(f"{key}={value}" for key, value in labels.items())
-        raise FaultError(
+        raise NothingToHit(
             f"no pod in namespace {namespace} has the labels {shown}; is there such a namespace?"
         )
     unready = tuple(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sloguard.faults.base import Context, FaultError, Planner
+from sloguard.faults.base import Context, FaultError, NothingToHit, Planner
 from sloguard.faults.targets import Chosen, Radius, Spare, choose, consenting, not_going
 from sloguard.ports import Cluster, ClusterNotFound, Object
 from sloguard.ports.resources import NODES, PODS
@@ -126,7 +126,7 @@ def select(
         which = (
             f" named {whom.name}" if whom.name else f" with {whom.labels}" if whom.labels else ""
         )
-        raise FaultError(
+        raise NothingToHit(
             f"no node{which} to hit ({reasons})" if reasons else f"no node{which} to hit"
         )
     return chosen

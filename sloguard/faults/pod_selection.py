@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sloguard.core.objective import ObjectiveError, parse_duration
-from sloguard.faults.base import Context, FaultError, Planner
+from sloguard.faults.base import Context, FaultError, NothingToHit, Planner
 from sloguard.faults.looking import found_in
 from sloguard.faults.targets import (
     Budget,
@@ -133,7 +133,7 @@ def select(
         reasons = "; ".join(f"{name}: {why}" for name, why in chosen.spared[:5])
         which = f" with {whom.labels}" if whom.labels else f" of {whom.owner}" if whom.owner else ""
         text = f"no pod{which} to hit in {namespaces}"
-        raise FaultError(f"{text} ({reasons})" if reasons else text)
+        raise NothingToHit(f"{text} ({reasons})" if reasons else text)
     return chosen
 
 
