@@ -91,7 +91,9 @@ def unmarked(
     index = next((i for i, entry in enumerate(kept) if entry["id"] == entry_id), None)
     result = copy.deepcopy(obj)
     if index is None:
-        changed = [_reverted(result, change) for change in reversed(known)]
+        changed = [_taken_back(result, change, kept) for change in reversed(known)]
+        if kept:
+            _write(result, kept)
         return (result, True) if any(changed) else (obj, False)
     entry, later = kept[index], kept[index + 1 :]
     gone = [change for change in entry["changes"] if which(change)]
@@ -186,16 +188,55 @@ def _inserted(obj: Object, edit: Insert, kept: Sequence[Mapping[str, Any]]) -> d
 
 def _handed_on(change: Mapping[str, Any], later: Sequence[dict[str, Any]]) -> bool:
     """Where a later fault changed the same place, it is the one to bring back what was there first."""
-    for entry in later:
-        for other in entry["changes"]:
-            same = other["path"] == change["path"] and ("item" in other) == ("item" in change)
-            if same and "item" in change:
-                same = _is_same(other["item"], change["item"], change["by"])
-            if same:
-                other.pop("old", None)
-                other.update({key: change[key] for key in ("old", "made") if key in change})
-                return True
-    return False
+    other = _next_at(change, later)
+    if other is not None:
+        other.pop("old", None)
+        other.update({key: change[key] for key in ("old", "made") if key in change})
+    return other is not None
+
+
+def _next_at(
+    change: Mapping[str, Any], later: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """The first of the later changes at the same place, also where items of a list have moved between."""
+    changes: list[dict[str, Any]] = [other for entry in later for other in entry["changes"]]
+    for other in changes:
+        same = other["path"] == change["path"] and ("item" in other) == ("item" in change)
+        if same and "item" in change:
+            same = _is_same(other["item"], change["item"], change["by"])
+        if same and other.get("item_mark") == change.get("item_mark"):
+            return other
+    return next((other for other in changes if _stands_upon(other, change)), None)
+
+
+def _stands_upon(other: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
+    """Whether a later change has replaced what this one put, at an item that was moved or changed since."""
+    at = change.get("item_at")
+    if at is None or other.get("item_at") != at:
+        return False
+    same = [*other["path"][:at], *other["path"][at + 1 :]] == [
+        *change["path"][:at],
+        *change["path"][at + 1 :],
+    ]
+    known = other["path"] == change["path"] or other["item_mark"] == change["item_mark"]
+    return same and known and other.get("old", _NOTHING) == change.get("new", _NOTHING)
+
+
+def _taken_back(obj: Object, change: Mapping[str, Any], kept: Sequence[Mapping[str, Any]]) -> bool:
+    """Revert a change whose entry is not there any more.
+
+    Where another fault stands at the same place, its own entry tells what was there before it: this change,
+    if somebody took the annotation away in between, or what this change's undo has brought back long ago.
+    """
+    other = _next_at(change, kept)
+    if other is None:
+        return _reverted(obj, change)
+    put = change.get("item", change.get("new", _NOTHING))
+    if other.get("old", _NOTHING) != put:
+        return False
+    other.pop("old")
+    other.update({key: change[key] for key in ("old", "made") if key in change})
+    return True
 
 
 def _reverted(obj: Object, change: Mapping[str, Any]) -> bool:

@@ -127,3 +127,58 @@ def test_the_annotation_is_small_and_names_the_run():
     assert kept == [
         {"id": "1", "run": "r", "fault": "f", "changes": [{"path": ["spec", "a"], "new": 1}]}
     ]
+
+
+def fault(number, obj, *edits):
+    return marked(obj, {"id": number, "run": "r", "fault": "f"}, list(edits))
+
+
+def test_an_undo_that_comes_late_leaves_the_same_fault_of_somebody_else():
+    """Undone by one, done again by another run, and then undone from the first one's ledger."""
+    obj = {"metadata": {"name": "n", "resourceVersion": "7"}, "spec": {}}
+    cordon = Put(("spec", "unschedulable"), True)
+    first = fault("1", obj, cordon)
+    known = entries(first)[0]["changes"]
+    again = fault("2", unmarked(first, "1")[0], cordon)
+    assert unmarked(again, "1", known) == (again, False)
+    assert unmarked(again, "2") == (obj, True)
+
+
+def test_where_somebody_took_the_annotation_away_in_between_all_comes_back():
+    obj = {"metadata": {"name": "n", "resourceVersion": "7"}, "spec": {"replicas": 3}}
+    first = fault("1", obj, Put(("spec", "replicas"), 1))
+    known = entries(first)[0]["changes"]
+    bare = {"metadata": obj["metadata"], "spec": first["spec"]}
+    second = fault("2", bare, Put(("spec", "replicas"), 0))
+    now, done = unmarked(second, "1", known)
+    assert done
+    assert now["spec"] == {"replicas": 0}
+    assert unmarked(now, "2") == (obj, True)
+
+
+def test_two_faults_on_one_item_that_was_moved_between_them():
+    obj = {
+        "metadata": {"name": "n", "resourceVersion": "7"},
+        "spec": {"http": [{"route": 1}, {"route": 2}]},
+    }
+    first = fault("1", obj, Put(("spec", "http", 0, "fault"), 500))
+    first["spec"]["http"].insert(0, {"route": 9})
+    second = fault("2", first, Put(("spec", "http", 1, "fault"), 404))
+    for order in (("1", "2"), ("2", "1")):
+        now = second
+        for number in order:
+            now = unmarked(now, number)[0]
+        assert now["spec"]["http"] == [{"route": 9}, {"route": 1}, {"route": 2}], order
+        assert "annotations" not in now["metadata"]
+
+
+def test_two_faults_on_different_items_that_were_at_the_same_place_in_turn():
+    obj = {"metadata": {"name": "n", "resourceVersion": "7"}, "spec": {"http": [{"route": 1}]}}
+    first = fault("1", obj, Put(("spec", "http", 0, "fault"), 500))
+    first["spec"]["http"].insert(0, {"route": 9})
+    second = fault("2", first, Put(("spec", "http", 0, "fault"), 404))
+    for order in (("1", "2"), ("2", "1")):
+        now = second
+        for number in order:
+            now = unmarked(now, number)[0]
+        assert now["spec"]["http"] == [{"route": 9}, {"route": 1}], order
