@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -168,6 +169,8 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         if double.certificates is not None:
             context = double.certificates.server_context(ask_client=True)
+            # Who bears no certificate may have a token.
+            context.verify_mode = ssl.CERT_OPTIONAL
             self.socket = context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -231,8 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         token = self.headers.get("Authorization", "").split(" ")[-1]
-        # Over TLS only those come so far that bear a certificate of the authority.
-        certified = self.server.double.certificates is not None and not token
+        certified = not token and isinstance(self.connection, ssl.SSLSocket)
+        certified = certified and bool(self.connection.getpeercert())
         user = ADMIN if certified else self.server.double.tokens.get(token)
         if user is None:
             raise Refused(401, "Unauthorized", "Unauthorized")
