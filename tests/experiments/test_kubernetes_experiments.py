@@ -25,9 +25,12 @@ ALL = {
     "abort-all": ({}, sturdy, {"error-ratio"}),
     "abort-and-delay": ({}, sturdy, {"error-ratio"}),
     "abort-half": ({}, sturdy, {"error-ratio"}),
+    "chaos-mesh-delay": ({}, sturdy, {"p99-latency"}),
     "delay": ({}, sturdy, {"p99-latency"}),
     "load-from-here": ({"load_for": "6s", "rate:int": "100"}, sturdy, {"error-ratio"}),
+    "load-in-cluster": ({"load_for": "6s", "rate:int": "100"}, sturdy, {"error-ratio"}),
     "network-isolation": ({}, sturdy, {"error-ratio"}),
+    "node-delete": ({}, sturdy, {"error-ratio"}),
     "node-drain": ({"drain_timeout": "4s"}, sturdy, {"error-ratio"}),
     "pod-alone": ({"outage": "6s"}, alone, {"error-ratio"}),
     "pod-of-a-dependency": ({}, sturdy, {"error-ratio"}),
@@ -37,9 +40,12 @@ ALL = {
     "pods-all-of-a-service": ({"outage": "6s"}, sturdy, {"caller-error-ratio"}),
     "scale-to-zero": ({}, sturdy, {"error-ratio"}),
     "virtual-service-random": ({"name_pattern": "checkout|stock"}, sturdy, {"error-ratio"}),
+    "zone-lost": ({}, sturdy, {"error-ratio"}),
 }
 CASES = {
-    (name, kind): Case(f"{name}.yaml", make(f"{name}-{kind}"), variables)
+    (name, kind): Case(
+        f"{name}.yaml", make(f"{name}-{kind}"), variables, name.startswith("chaos-mesh")
+    )
     for name, (variables, healthy, _) in ALL.items()
     for kind, make in (("sturdy", healthy), ("fragile", fragile))
 }

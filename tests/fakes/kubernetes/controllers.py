@@ -106,6 +106,7 @@ class Controllers:
         return (
             self._definitions,
             self._nodes,
+            self._tainted,
             self._accounts,
             self._garbage,
             self._deployments,
@@ -139,6 +140,15 @@ class Controllers:
         definitions.step(self._state)
 
     # Nodes and what is left behind.
+
+    def _tainted(self) -> None:
+        """What a node does not bear any more is ended, without asking budgets."""
+        for node in self._state.all("Node"):
+            bans = [t for t in node["spec"].get("taints") or [] if t["effect"] == "NoExecute"]
+            for pod in self._state.all("Pod") if bans else []:
+                here = pod["spec"].get("nodeName") == node["metadata"]["name"]
+                if here and not all(_tolerates(pod, ban) for ban in bans):
+                    self._end(pod)
 
     def _accounts(self) -> None:
         for namespace in self._state.all("Namespace"):
@@ -680,6 +690,13 @@ def _reference(version: str, kind: str, about: Object) -> Object:
     }
 
 
+def _tolerates(pod: Object, taint: Object) -> bool:
+    return any(
+        t.get("key") == taint["key"] and t.get("effect", taint["effect"]) == taint["effect"]
+        for t in pod["spec"].get("tolerations") or []
+    )
+
+
 def _fits(pod: Object, node: Object) -> bool:
     if node["spec"].get("unschedulable"):
         return False
@@ -687,13 +704,10 @@ def _fits(pod: Object, node: Object) -> bool:
     labels = node["metadata"].get("labels") or {}
     if any(labels.get(k) != v for k, v in selector.items()):
         return False
-    tolerated = pod["spec"].get("tolerations") or []
-    taints = node["spec"].get("taints") or []
-    return all(
-        any(t.get("key") == taint["key"] and t.get("effect", taint["effect"]) == taint["effect"] for t in tolerated)
-        for taint in taints
-        if taint["effect"] in ("NoSchedule", "NoExecute")
-    )  # fmt: skip
+    taints = [
+        t for t in node["spec"].get("taints") or [] if t["effect"] in ("NoSchedule", "NoExecute")
+    ]
+    return all(_tolerates(pod, taint) for taint in taints)
 
 
 def _needs_scale(spec: Object) -> bool:

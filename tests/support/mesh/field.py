@@ -29,6 +29,7 @@ from tests.support.clusters import Ground, essence, is_ready
 from tests.support.command import ROOT, Ran
 from tests.support.forked import Commands
 from tests.support.mesh.founding import double_with
+from tests.support.mesh.neighbours import install_chaos_mesh
 from tests.support.mesh.serving import Worlds
 from tests.support.mesh.shop import Shop
 from tests.support.mesh.world import World
@@ -52,7 +53,7 @@ class Case:
     file: str
     shop: Shop
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
-    title: str = ""
+    chaos_mesh: bool = False
 
     @property
     def name(self) -> str:
@@ -100,6 +101,8 @@ class Field:
         for case in self._cases:
             kubeconfig = self._folder / f"{case.name}.kubeconfig"
             ground = self._stack.enter_context(double_with(case.shop, kubeconfig))
+            if case.chaos_mesh:
+                install_chaos_mesh(ground)
             world = self._stack.enter_context(World(ground, case.shop))
             self._worlds.worlds[case.name] = world
         self._stack.enter_context(self._commands)

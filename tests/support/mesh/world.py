@@ -8,7 +8,7 @@ from collections import deque
 
 from sloguard.ports import Object
 from tests.support.clusters import Ground, is_ready
-from tests.support.mesh import state_metrics
+from tests.support.mesh import neighbours, state_metrics
 from tests.support.mesh.counting import Counters
 from tests.support.mesh.looking import Eyes, Snapshot
 from tests.support.mesh.shop import Shop
@@ -38,6 +38,7 @@ class World:
         self._bound: dict[str, float] = {}
         self._hits: deque[float] = deque()
         self._moved: object = None
+        self._senders = neighbours.LoadPods(ground)
         self._at = time.monotonic()
 
     def __enter__(self) -> World:
@@ -70,12 +71,14 @@ class World:
     def _step(self) -> None:
         seen = self._eyes.look()
         self._start_pods(seen)
+        self._senders.step(seen, time.monotonic())
+        neighbours.inject_chaos(self.ground, seen)
         with self._lock:
             self._advance()
             self._notice(seen)
             self._seen = seen
             lost = {name: count for name, (count, _) in self._lost.items()}
-            moved = (id(seen), lost, load := self._load())
+            moved = (id(seen), lost, load := self._load(seen))
             if moved != self._moved:
                 # What follows from the same follows once.
                 self._moved = moved
@@ -96,17 +99,18 @@ class World:
                 self._lost[service.name] = len(gone), self._at + PROPAGATION
         self._lost = {k: v for k, v in self._lost.items() if v[1] > self._at}
 
-    def _load(self) -> float:
-        """Requests a second from outside."""
+    def _load(self, seen: Snapshot) -> float:
+        """Requests a second beside those of the usual users."""
         while self._hits and self._hits[0] < self._at - _LOAD_WINDOW:
             self._hits.popleft()
-        return len(self._hits) / _LOAD_WINDOW
+        return len(self._hits) / _LOAD_WINDOW + self._senders.rate(seen)
 
     def _start_pods(self, seen: Snapshot) -> None:
         """Pods become Ready some time after they have got a node."""
         now = time.monotonic()
         for pod in seen.of("Pod", self.shop.namespace):
-            if pod["spec"].get("nodeName") and not is_ready(pod):
+            waits = pod["spec"].get("nodeName") and not is_ready(pod)
+            if waits and not neighbours.is_load(pod):
                 since = self._bound.setdefault(pod["metadata"]["uid"], now)
                 if now - since >= self._startup(pod):
                     self.ground.make_ready(pod)
