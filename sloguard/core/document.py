@@ -18,6 +18,7 @@ from sloguard.core.model import (
 from sloguard.core.outcome import ProbeResult, RunFacts, conclude
 from sloguard.core.results import PhaseResult, SeriesResult, SloResult
 from sloguard.core.text import iso_time
+from sloguard.core.victims import victims
 
 Document = dict[str, Any]
 
@@ -35,6 +36,7 @@ def document(facts: RunFacts) -> Document:
         "score": conclusion.score,
         "experiment": facts.experiment,
         "run": facts.run,
+        "seed": facts.seed,
         "timeline": timeline_json(facts.timeline),
         "time_to_impact_seconds": _time_to_impact(phases),
         "time_to_alert_seconds": _time_to_alert(facts),
@@ -43,6 +45,7 @@ def document(facts: RunFacts) -> Document:
         "probes": [probe_json(probe) for probe in facts.probes],
         "alerts": [safe(alert) for alert in facts.alerts],
         "faults": [fault_json(fault) for fault in facts.faults],
+        "victims": victims(facts.faults, slos, facts.timeline),
         "activities": [activity_json(record) for record in facts.activities],
         "notes": list(facts.notes),
     }

@@ -42,7 +42,7 @@ class RunFacts:
     """All that an outcome follows from.
 
     ``aborted`` and ``not_started``: why, or empty. ``inconclusive``: reasons of the run as a whole (a
-    guard that could not be read …). ``alerts``: JSON of alert expectations and alerts, with a verdict.
+    guard that could not be read …). ``seed``: of the random choices, where there were any to make. ``alerts``: JSON of alert expectations and alerts, with a verdict.
     """
 
     experiment: str
@@ -57,6 +57,7 @@ class RunFacts:
     inconclusive: tuple[str, ...] = ()
     alerts: tuple[Mapping[str, Json], ...] = ()
     notes: tuple[str, ...] = ()
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ def _facts(session: Session, not_started: str) -> RunFacts:
     facts = RunFacts(
         experiment=session.experiment.title,
         run=session.run,
+        seed=session.seed,
         probes=tuple(session.probes),
         activities=tuple(session.records),
         faults=tuple(session.faults.values()),

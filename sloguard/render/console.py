@@ -17,6 +17,7 @@ from sloguard.render.summary import (
     probe_rows,
     slo_rows,
     unhappy,
+    victim_lines,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def print_verdict(document: Document, console: Console) -> None:
     told = document["outcome"] in ("met", "not-restored") or _already(document["reason"], said)
     if not told:
         console.print(_bullet("•", "", document["reason"]))
+    for text in victim_lines(document):
+        console.print(_bullet("•", "", text))
     for text in alert_lines(document):
         console.print(_bullet("!", "", text))
     for note in document.get("notes", ()):

@@ -14,6 +14,7 @@ from sloguard.render.summary import (
     probe_rows,
     slo_rows,
     unhappy,
+    victim_lines,
 )
 
 
@@ -28,6 +29,9 @@ def markdown(document: Document) -> str:
     reasons = [f"- {MARKS[r.verdict]} {_escaped(r.reason)}" for r in unhappy(rows)]
     if reasons:
         parts.append("\n".join(reasons))
+    suffered = [f"- {_escaped(text)}" for text in victim_lines(document)]
+    if suffered:
+        parts.append("**Who suffered:**\n\n" + "\n".join(suffered))
     fired = [f"- {_escaped(text)}" for text in alert_lines(document)]
     if fired:
         parts.append("\n".join(fired))
@@ -72,7 +76,8 @@ def _facts(document: Document) -> list[str]:
             f"restored {timeline['restored']}, end {timeline['end']}"
         )
     if document.get("run"):
-        made.append(f"run `{document['run']}`")
+        seed = "" if document.get("seed") is None else f", seed {document['seed']}"
+        made.append(f"run `{document['run']}`{seed}")
     return made
 
 

@@ -161,6 +161,38 @@ def alert_lines(document: Document) -> Iterator[str]:
         yield f"alert {alert['name']} fired {after} after the fault, {until}"
 
 
+_MOST_VICTIMS, _MOST_SUFFERING = 20, 5
+
+
+def victim_lines(document: Document) -> list[str]:
+    """Each victim with the series that suffered after it was hit; nothing where there was but one, and
+    nobody suffered."""
+    victims = document.get("victims") or ()
+    if len(victims) < 2 and not any(victim["suffered"] for victim in victims):
+        return []
+    lines = []
+    for victim in victims[:_MOST_VICTIMS]:
+        suffered = [_sufferer(one) for one in victim["suffered"]]
+        more = len(suffered) - _MOST_SUFFERING
+        shown = ", ".join(suffered[:_MOST_SUFFERING]) + (f" and {more} more" if more > 0 else "")
+        lines.append(f"{victim['fault']} on {victim['target']} → {shown or 'nobody suffered'}")
+    if len(victims) > _MOST_VICTIMS:
+        lines.append(f"and {len(victims) - _MOST_VICTIMS} more victims")
+    return lines
+
+
+def _sufferer(one: Mapping[str, Any]) -> str:
+    """``front (error-ratio, 5s later)``: a series by its labels, or its SLO where it has none."""
+    labels = one["labels"]
+    named = ", ".join(str(value) for value in labels.values())
+    said = [one["slo"]] if named else []
+    if one["after_seconds"] is not None:
+        said.append(f"{format_duration(float(one['after_seconds']))} later")
+    if one["verdict"] != Verdict.DEVIATED:
+        said.append("within what is tolerated" if one["verdict"] == Verdict.MET else one["verdict"])
+    return f"{named or one['slo']} ({', '.join(said)})" if said else named or one["slo"]
+
+
 def unhappy(rows: Sequence[Row]) -> list[Row]:
     """Rows whose reasons must be read, the worst first."""
     return sorted((r for r in rows if r.verdict is not Verdict.MET), key=lambda r: -r.verdict.rank)
