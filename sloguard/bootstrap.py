@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
     from sloguard.engine.options import Options
     from sloguard.engine.ports_bundle import Ports
     from sloguard.ports import Cluster, Clusters
+    from sloguard.service.catalogue import Catalogue
+    from sloguard.service.jobs import JobDesk
+    from sloguard.service.running import Service
+    from sloguard.service.windows import WindowDesk
+    from sloguard.service.worker import Bench
     from sloguard.settings import Settings
 
 #: Guards and the live picture must not wait for a slow server: they ask again soon enough.
@@ -160,3 +167,115 @@ def loader() -> Callable[[str | Mapping[str, Any], Mapping[str, Any]], Experimen
         return load(source, variables=variables, run_probe=run_probe)
 
     return read
+
+
+def catalogue(settings: Settings) -> Catalogue:
+    """The experiments and sets of SLOs that a service of these settings offers. Raises ServiceError."""
+    from sloguard.service.catalogue import Catalogue
+
+    group = settings.serve
+    return Catalogue(group.experiments, allow=group.allow, slos=group.slos)
+
+
+def job_desk(settings: Settings, store: Store, known: Catalogue) -> JobDesk:
+    """Where runs are asked for."""
+    from sloguard.service.jobs import JobDesk
+
+    most = settings.serve.max_queue
+    return JobDesk(jobs=store, runs=store, catalogue=known, new_id=new_run_id, most=most)
+
+
+def window_desk(settings: Settings, store: Store, known: Catalogue) -> WindowDesk:
+    """Where windows are opened and closed."""
+    from sloguard.service.windows import WindowDesk
+
+    return WindowDesk(
+        windows=store,
+        catalogue=known,
+        new_id=new_run_id,
+        longest=settings.serve.window_max,
+        # Two scrapes, and a moment for the answer to be there.
+        settle=2 * settings.prometheus.scrape_interval + 2.0,
+    )
+
+
+def bench(settings: Settings, store: Store, known: Catalogue) -> Bench:
+    """What a worker of the service works with. Raises ServiceError, MetricsError."""
+    from sloguard.adapters.clock import SystemClock
+    from sloguard.service.urls import UrlRules
+    from sloguard.service.worker import Bench
+
+    return Bench(
+        store=store,
+        catalogue=known,
+        ports=lambda metrics: ports(settings, store, metrics=metrics),
+        metrics=lambda: open_metrics(settings),
+        clock=SystemClock(),
+        options=lambda **more: options(settings, **more),
+        allow_url=UrlRules(settings.serve.allow_urls),
+    )
+
+
+def service(
+    settings: Settings, store: Store, known: Catalogue, *, config: Path | None = None
+) -> Service:
+    """What takes jobs and gives them to workers; ``config``: the settings file that a flag names."""
+    import socket
+    import sys
+
+    from sloguard.service.executor import Dispatcher, LocalExecutor
+    from sloguard.service.running import Service
+    from sloguard.service.starting import Janitor, Retention
+
+    group, environ = settings.serve, child_environ(settings, config)
+    command = (sys.executable, "-m", "sloguard", "worker")
+    logs = settings.store.locks.parent / "jobs" if settings.store.locks else Path("jobs")
+    # The same after a restart, so that what still runs counts.
+    name = socket.gethostname()
+    janitor = Janitor(
+        store,
+        window_desk(settings, store, known),
+        name=f"{name}:{os.getpid()}",
+        recovery=(*command, "recover"),
+        environ=environ,
+        retention=Retention(days=group.retention_days or None, runs=group.retention_runs or None),
+        logs=logs,
+    )
+    made: list[Service] = []
+    dispatcher = Dispatcher(
+        store,
+        LocalExecutor((*command, "job"), logs, environ),
+        name=name,
+        limit=group.concurrency,
+        ended=lambda: made[0].ended(),
+    )
+    made.append(Service(dispatcher, janitor))
+    return made[0]
+
+
+def child_environ(settings: Settings, config: Path | None = None) -> dict[str, str]:
+    """An environment in which a process of ours reads the same settings, flags and all.
+
+    Flags may hold credentials, and the command line of a process is for everybody to see.
+    """
+    from sloguard.settings import describe, find_file
+    from sloguard.settings.reading import CONFIG_VARIABLE
+
+    environ = dict(os.environ)
+    file = config or find_file(os.environ)
+    if file is not None:
+        environ[CONFIG_VARIABLE] = str(file.absolute())
+    for setting in describe():
+        if settings.origins.get(setting.name) == "command line":
+            value = getattr(getattr(settings, setting.group), setting.key)
+            environ[setting.env] = _as_text(value)
+    return environ
+
+
+def _as_text(value: Any) -> str:
+    """As the environment gives it."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={text}" for key, text in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)

@@ -33,6 +33,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "settings": ("sloguard.cli.settings", "Show every setting, its value and where it came from."),
 }
 
+#: For the service's own use, and in no help.
+HIDDEN = {"worker": "sloguard.cli.worker"}
+
 #: core.model.EXIT_FAILED; not imported here, because that would bring numpy into every ``--help``.
 FAILED = 1
 
@@ -58,9 +61,10 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import the one command that was asked for."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
+        place = HIDDEN[cmd_name] if cmd_name in HIDDEN else COMMANDS[cmd_name][0]
+        module = importlib.import_module(place)
         command: click.Command = module.command
         return command
 
@@ -69,7 +73,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """With the nearest command where one was mistyped."""
         name = args[0] if args else ""
-        if name and name not in COMMANDS and not name.startswith("-"):
+        if name and name not in {*COMMANDS, *HIDDEN} and not name.startswith("-"):
             from difflib import get_close_matches
 
             near = get_close_matches(name, COMMANDS, 1)

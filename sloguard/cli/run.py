@@ -129,10 +129,10 @@ def _run(
     chosen = options(settings, run=new_run_id(), step=step, seed=flags["seed"], variables=variables)
     control = Control()
     if dry_run:
-        with _signals(control):
+        with stopping(control):
             return _dry(experiment, made, chosen, control)
     # What functions and controls print is no result.
-    with _signals(control), redirect_stdout(sys.stderr):
+    with stopping(control), redirect_stdout(sys.stderr):
         recover_dead_runs(store, settings)
         keeping = _Keeping(store)
         with _beating(store, chosen.run):
@@ -269,7 +269,7 @@ def recover_dead_runs(store: Store, settings: Settings) -> None:
 
 
 @contextmanager
-def _signals(control: Control) -> Iterator[None]:
+def stopping(control: Control) -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP ask the run to stop; asking again never skips the undo.
 
     So do SIGUSR1 and SIGUSR2, with which controls and drivers of the Chaos Toolkit end an experiment.

@@ -192,6 +192,10 @@ class Jobs(Protocol):
         """How many there are in each state; every state is there."""
         ...
 
+    def run_outcome(self, id: str) -> str | None:
+        """What came of a run: empty while it has not ended, None where the store has none of this id."""
+        ...
+
     def prune_jobs(self, older_than: float) -> int:
         """Forget jobs that ended before this time and have no run in the store; how many these were."""
         ...

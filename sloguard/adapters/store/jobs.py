@@ -172,6 +172,15 @@ class JobsPart(StorePart):
             found: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
         return {state: found.get(state.value, 0) for state in JobState}
 
+    def run_outcome(self, id: str) -> str | None:
+        """What came of a run: empty while it has not ended, None where the store has none of this id."""
+        query = select(runs.c.ended_at, runs.c.outcome).where(runs.c.id == id)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return None
+        return str(row.outcome or "") if row.ended_at is not None else ""
+
     def prune_jobs(self, older_than: float) -> int:
         """Forget jobs that ended before this time and have no run in the store; how many these were."""
         old = jobs.c.state.in_(_OVER) & (jobs.c.ended_at < older_than)

@@ -1,0 +1,102 @@
+"""``sloguard worker``: the processes of the service that are no web pages. People have no use for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sloguard.cli.common import config_option, fail, settings_from, store_option, the_store
+
+if TYPE_CHECKING:
+    from sloguard.adapters.store import Store
+    from sloguard.service.catalogue import Catalogue
+    from sloguard.settings import Settings
+
+
+@click.group("worker", hidden=True)
+def command() -> None:
+    """Carry out the jobs of a service; started by 'sloguard serve'."""
+
+
+@command.command("job")
+@click.argument("job")
+def job(job: str) -> None:
+    """Carry out one job whose claim is in the environment. The exit code is that of 'sloguard run'."""
+    from sloguard.bootstrap import bench
+    from sloguard.cli.run import stopping
+    from sloguard.engine.control import Control
+    from sloguard.ports import OutsideError
+    from sloguard.service.executor import CLAIM
+    from sloguard.service.worker import carry_out
+
+    # What the run starts has no use for it.
+    claim = os.environ.pop(CLAIM, "")
+    settings, store, known = _opened()
+    control = Control()
+    try:
+        with stopping(control), redirect_stdout(sys.stderr):
+            code = carry_out(job, claim, bench(settings, store, known), control)
+    except OutsideError as error:
+        fail(str(error), 1)
+    # Threads of functions that hang have nothing more to say.
+    sys.stderr.flush()
+    os._exit(code)
+
+
+@command.command("recover")
+@click.option("--elsewhere", is_flag=True, help="Also runs of other machines.")
+@click.option("--left-too", is_flag=True, help="Also what could not be undone before.")
+def recover(elsewhere: bool, left_too: bool) -> None:
+    """Finish what killed runs have left, each within what its directory allows."""
+    from sloguard.bootstrap import bench, loader
+    from sloguard.ports import OutsideError
+    from sloguard.render.lines import line
+    from sloguard.service.starting import recover_dead
+
+    settings, store, known = _opened()
+    try:
+        made = bench(settings, store, known)
+        for event in recover_dead(store, made, loader(), elsewhere=elsewhere, left_too=left_too):
+            if text := line(event):
+                click.echo(text, err=True)
+    except OutsideError as error:
+        fail(str(error), 1)
+
+
+@command.command("serve")
+@store_option
+@config_option
+def serve(store: str | None, config: Path | None) -> None:
+    """Take jobs and give them to workers until a signal comes; no web pages."""
+    from sloguard.bootstrap import service
+
+    settings, opened, known = _opened(config, store=store)
+    made = service(settings, opened, known, config=config)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    made.start()
+    stop.wait()
+    made.stop()
+
+
+def _opened(config: Path | None = None, **flags: Any) -> tuple[Settings, Store, Catalogue]:
+    from sloguard.bootstrap import catalogue
+    from sloguard.ports import OutsideError
+
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    settings = settings_from(config, **flags)
+    try:
+        return settings, the_store(settings), catalogue(settings)
+    except OutsideError as error:
+        fail(str(error), 1)

@@ -1,0 +1,85 @@
+"""The part of a service that is no web page: it takes jobs, watches their workers, and looks around."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from sloguard.ports import OutsideError
+from sloguard.service.executor import LOOK_SECONDS, Dispatcher
+from sloguard.service.starting import TURN_SECONDS, Janitor
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """Two threads: one for the queue, one for the janitor. ``start`` returns at once.
+
+    Nothing new is begun before what was found dead at the start is finished. It may be killed at any time:
+    its workers go on, and the next one finds them.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, janitor: Janitor) -> None:
+        self._dispatcher, self._janitor = dispatcher, janitor
+        self._stop, self._wake, self._ready = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
+        self._threads = [
+            threading.Thread(target=self._dispatch, name="dispatcher", daemon=True),
+            threading.Thread(target=self._look_around, name="janitor", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def ended(self) -> None:
+        """A worker has died: look around at once. From any thread."""
+        self._wake.set()
+
+    def stop(self, *, abort: bool = False, patience: float = 0.0) -> bool:
+        """Take nothing more. Workers go on, unless ``abort`` asks them to stop and undo; they are waited for
+        at most ``patience`` seconds. Whether none is left."""
+        self._stop.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(10.0)
+        if abort:
+            self._dispatcher.stop_all()
+        deadline = time.monotonic() + patience
+        while self._dispatcher.busy and time.monotonic() < deadline:
+            self._quietly(lambda: self._dispatcher.turn(take=False))
+            time.sleep(0.1)
+        return not self._dispatcher.busy
+
+    def _dispatch(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            self._quietly(lambda: self._dispatcher.turn(take=self._ready.is_set()))
+
+    def _look_around(self) -> None:
+        while not self._stop.is_set():
+            done = self._quietly(self._janitor.turn)
+            if not done:
+                self._janitor.unreachable()
+            elif not self._janitor.recovering:
+                self._ready.set()
+            # Whoever waits for the first recovery should not wait longer than it takes.
+            soon = self._janitor.recovering or not self._ready.is_set()
+            self._wake.wait(LOOK_SECONDS if soon else TURN_SECONDS)
+            self._wake.clear()
+
+    def _quietly(self, work: Callable[[], object]) -> bool:
+        """A store that is away, or a bug, must not end the thread; whether all went well."""
+        try:
+            work()
+            return True
+        except OutsideError as error:
+            log.warning("%s", error)
+        except Exception:
+            log.exception("this is a bug")
+        return False

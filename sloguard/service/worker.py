@@ -1,0 +1,332 @@
+"""One job, carried out in a process of its own, which outlives the service that started it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from sloguard.core.events import Event, FaultPlanned, Note, Preflight
+from sloguard.core.history import StoredRun
+from sloguard.core.masking import Masker
+from sloguard.core.model import EXIT_CODES, EXIT_FAILED, EXIT_USAGE, Experiment, Outcome
+from sloguard.core.series import SloEvidence
+from sloguard.documents.problems import DocumentError
+from sloguard.engine.control import Control
+from sloguard.engine.dry import dry_run
+from sloguard.engine.options import Options
+from sloguard.engine.ports_bundle import Ports
+from sloguard.engine.run import drive, run
+from sloguard.ports import Clock, Metrics, MetricsError, OutsideError
+from sloguard.ports.service import Job, Jobs, JobState, ServiceError, Windows
+from sloguard.providers.result import UrlPolicy
+from sloguard.service.catalogue import Catalogue, Entry, NotUsable, usable
+from sloguard.service.guarding import guarded, guarded_probe
+from sloguard.service.judging import Judgement, judge_again, judge_window
+from sloguard.service.permissions import refused
+from sloguard.service.recording import Patient
+from sloguard.spec import load, parse_slos
+
+log = logging.getLogger(__name__)
+
+#: How often a worker looks whether it should stop, and how often it says that it is alive, in seconds.
+LOOK_SECONDS = 0.5
+BEAT_SECONDS = 15.0
+#: How long a store that is away is waited for once all is undone and judged, in seconds.
+STORE_PATIENCE = 600.0
+
+
+class Recorder(Protocol):
+    """Keeps the events of one run."""
+
+    def record(self, event: Event) -> None:
+        """One event, as it happens; raises OutsideError."""
+        ...
+
+    def record_whole(self, told: Iterable[Event]) -> None:
+        """All events of a run that is over, or none; raises OutsideError."""
+        ...
+
+
+class WorkerStore(Jobs, Windows, Protocol):
+    """What a worker needs of the store."""
+
+    def recorder(self, *, experiment: str = "", kind: str = "run", origin: str = "") -> Recorder:
+        """For the events of one run."""
+        ...
+
+    def beat(self, run: str) -> None:
+        """Say that a run's process is alive."""
+        ...
+
+    def run(self, run: str) -> StoredRun:
+        """A run that was kept; raises OutsideError."""
+        ...
+
+    def evidence(self, run: str) -> Sequence[SloEvidence]:
+        """The samples of a run that was kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a worker works with.
+
+    ``ports`` gives everything that a run needs (False: it asks no Prometheus), ``metrics`` the Prometheus
+    alone, ``options`` the engine's options with what a job chooses. ``allow_url``: see ``urls``.
+    """
+
+    store: WorkerStore
+    catalogue: Catalogue
+    ports: Callable[[bool], Ports]
+    metrics: Callable[[], Metrics]
+    clock: Clock
+    options: Callable[..., Options]
+    allow_url: UrlPolicy
+    patience: float = STORE_PATIENCE
+
+
+def carry_out(id: str, claim: str, bench: Bench, control: Control) -> int:
+    """Do the job that this claim holds; the exit code of ``sloguard run``. ``control`` stops it.
+
+    Where the claim does not hold it any more nothing is done at all, and the answer is 0.
+    """
+    store = bench.store
+    job = store.job(id)
+    if job is None or not store.job_started(id, claim):
+        log.warning("job %s is not this worker's any more: nothing is done", id)
+        return 0
+    with _watched(store, job, claim, control):
+        try:
+            ending = _KINDS[job.kind](job, bench, control)
+        except (NotUsable, DocumentError, ServiceError) as error:
+            ending = _Ending(JobState.FAILED, EXIT_USAGE, _said(error))
+        except OutsideError as error:
+            ending = _Ending(JobState.FAILED, EXIT_FAILED, str(error))
+        except Exception as error:
+            # Whatever it was, it has been undone: the run itself is closed by the service's next look.
+            log.exception("job %s failed", id)
+            ending = _Ending(JobState.ENDED, EXIT_FAILED, f"{type(error).__name__}: {error}")
+        log.info("job %s %s with code %d %s", id, ending.state, ending.code, ending.detail)
+        _end(bench, job, claim, ending)
+    return ending.code
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    state: JobState
+    code: int
+    detail: str = ""
+    result: Mapping[str, Any] | None = None
+
+
+def _run(job: Job, bench: Bench, control: Control) -> _Ending:
+    """A run, or a dry run, of an experiment."""
+    entry = _entry(job, bench.catalogue)
+    variables = usable(entry, job.variables)
+    probe = guarded_probe(entry.allowed, bench.allow_url)
+    experiment = load(entry.file, variables=variables, run_probe=probe)
+    # The file may be another one by now than the catalogue has read.
+    forbidden = refused(experiment.declared, entry.allowed)
+    if forbidden:
+        raise NotUsable("; ".join(f"{need.path}: {need.message}" for need in forbidden))
+    experiment = replace(experiment, tags=tuple(dict.fromkeys((*experiment.tags, *job.tags))))
+    asks = bool(experiment.slos or experiment.guards)
+    ports = guarded(bench.ports(asks), entry.allowed, bench.allow_url)
+    options = bench.options(run=job.id, seed=job.seed, variables=variables, use_drivers=False)
+    if job.dry_run:
+        return _dry(experiment, ports, options, control)
+    patient = Patient(bench.store.recorder(experiment=entry.name).record)
+    try:
+        ended = drive(run(experiment, ports, options, control), [patient.record])
+    finally:
+        kept = patient.flush(bench.patience)
+    if ended is None or not kept:
+        return _Ending(JobState.ENDED, EXIT_FAILED, "the run's end could not be kept in the store")
+    return _Ending(JobState.ENDED, int(ended.document["exit_code"]))
+
+
+def _dry(experiment: Experiment, ports: Ports, options: Options, control: Control) -> _Ending:
+    """What a run would do."""
+    result: dict[str, Any] = {"could_start": False, "checks": [], "plans": [], "notes": []}
+    events = dry_run(experiment, ports, options, control)
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as stop:
+            result["could_start"] = bool(stop.value)
+            break
+        _planned(event, result)
+    code = 0 if result["could_start"] else EXIT_CODES[Outcome.NOT_STARTED]
+    shown = Masker.of(experiment.secrets).data(result)
+    return _Ending(JobState.ENDED, code, "a dry run: nothing was touched", shown)
+
+
+def _planned(event: Event, result: dict[str, Any]) -> None:
+    match event:
+        case Preflight():
+            check = {"name": event.name, "ok": event.ok, "message": event.message}
+            result["checks"].append(check)
+        case FaultPlanned():
+            plan = {
+                "activity": event.activity,
+                "fault": event.fault,
+                "targets": list(event.targets),
+                "spared": [list(pair) for pair in event.spared],
+                "summary": event.summary,
+            }
+            result["plans"].append(plan)
+        case Note():
+            result["notes"].append({"level": event.level, "message": event.message})
+
+
+def _window(job: Job, bench: Bench, control: Control) -> _Ending:
+    """A window that another tool has closed."""
+    window = bench.store.window(job.id)
+    if window is None:
+        raise NotUsable(f"there is no window '{job.id}'")
+    slos = _slo_set(bench.catalogue, window.slos)
+    metrics = bench.metrics()
+    options = bench.options(run=job.id)
+    _await(metrics, options.metrics_patience, bench.clock, control)
+    if control.reasons:
+        return _Ending(JobState.CANCELLED, 0, control.reasons[0])
+    judgement = judge_window(window, slos, metrics, bench.clock, options)
+    return _keep(judgement, bench, experiment=window.slos, kind="window")
+
+
+def _rejudge(job: Job, bench: Bench, control: Control) -> _Ending:
+    """The evidence of an earlier run, judged again."""
+    stored = bench.store.run(str(job.payload["run"]))
+    other = None
+    if "slos" in job.payload:
+        other = _slo_set(bench.catalogue, str(job.payload["slos"]))
+    elif "definition" in job.payload:
+        other = parse_slos(job.payload["definition"], environ={})
+    if control.reasons:
+        return _Ending(JobState.CANCELLED, 0, control.reasons[0])
+    evidence = bench.store.evidence(stored.id)
+    try:
+        judgement = judge_again(job.id, stored, evidence, other, bench.clock.now())
+    except ValueError as error:
+        raise NotUsable(str(error)) from None
+    return _keep(judgement, bench, experiment=stored.experiment, kind="rejudge", origin=stored.id)
+
+
+_KINDS: Mapping[str, Callable[[Job, Bench, Control], _Ending]] = {
+    "run": _run,
+    "window": _window,
+    "rejudge": _rejudge,
+}
+
+
+def _keep(judgement: Judgement, bench: Bench, **what: str) -> _Ending:
+    story = list(judgement.told())
+    recorder = bench.store.recorder(**what)
+    _insist(lambda: recorder.record_whole(story), bench.patience)
+    return _Ending(JobState.ENDED, int(judgement.document["exit_code"]))
+
+
+def _entry(job: Job, catalogue: Catalogue) -> Entry:
+    """The experiment of a job; by its file where it has another name since."""
+    try:
+        entry = catalogue.get(job.experiment)
+    except ServiceError:
+        found = catalogue.of_file(job.source)
+        if found is None:
+            raise
+        return found
+    if job.source and entry.file != job.source:
+        return catalogue.of_file(job.source) or entry
+    return entry
+
+
+def _slo_set(catalogue: Catalogue, name: str) -> Experiment:
+    entry = catalogue.slo_set(name)
+    if entry.experiment is None or not entry.valid:
+        raise NotUsable(f"the set of SLOs '{name}' cannot be used", entry.problems)
+    return entry.experiment
+
+
+def _await(metrics: Metrics, patience: float, clock: Clock, control: Control) -> None:
+    """Until Prometheus is there: a judgement without it is worth little, and the window is over anyway."""
+    deadline, idle = clock.monotonic() + patience, threading.Event()
+    while not control.reasons:
+        try:
+            metrics.clock_offset()
+            return
+        except MetricsError:
+            if clock.monotonic() >= deadline:
+                return
+        clock.wait(idle, 2.0)
+
+
+def _end(bench: Bench, job: Job, claim: str, ending: _Ending) -> None:
+    def say() -> None:
+        bench.store.job_ended(
+            job.id,
+            ending.state,
+            exit_code=ending.code,
+            detail=ending.detail,
+            result=ending.result,
+            claim=claim,
+        )
+
+    _insist(say, bench.patience)
+
+
+def _insist(write: Callable[[], object], patience: float) -> None:
+    """Try until it is done; raises the last OutsideError once ``patience`` seconds have passed."""
+    deadline, pause = time.monotonic() + patience, 0.5
+    while True:
+        try:
+            write()
+            return
+        except OutsideError as error:
+            if time.monotonic() + pause >= deadline:
+                raise
+            log.warning("the store does not take it yet: %s", error)
+        time.sleep(pause)
+        pause = min(2 * pause, 5.0)
+
+
+@contextmanager
+def _watched(store: WorkerStore, job: Job, claim: str, control: Control) -> Iterator[None]:
+    """Beside the work: look whether somebody wants it stopped, and say that it is alive."""
+    done = threading.Event()
+
+    def look() -> None:
+        told, beat_at = False, time.monotonic() + BEAT_SECONDS
+        while not done.wait(LOOK_SECONDS):
+            try:
+                reason = "" if told else store.abort_asked(job.id)
+                if time.monotonic() >= beat_at:
+                    store.beat_job(job.id, claim)
+                    store.beat(job.id)
+                    beat_at = time.monotonic() + BEAT_SECONDS
+            except OutsideError as error:
+                log.warning("the store does not answer: %s", error)
+                continue
+            if reason:
+                told = True
+                control.abort(reason)
+
+    watcher = threading.Thread(target=look, name="watching", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join(5.0)
+
+
+def _said(error: Exception) -> str:
+    problems = getattr(error, "problems", ())
+    lines = [str(problem) for problem in problems]
+    if isinstance(error, NotUsable):
+        return "\n".join([str(error), *lines])
+    return str(error)
