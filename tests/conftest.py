@@ -14,6 +14,7 @@ from tests.support.servers import AlertmanagerServer, PrometheusServer, Server, 
 
 if TYPE_CHECKING:
     from sloguard.adapters.kubernetes import KubernetesCluster
+    from sloguard.ports import Resource
     from tests.support.clusters import Ground
 
 #: A kubeconfig: what is marked ``cluster`` runs against the cluster it leads to, in place of the double.
@@ -58,8 +59,24 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
+@pytest.fixture(scope="session")
+def shared_definitions() -> Iterator[dict[str, Resource]]:
+    """Custom kinds that the tests of this process share on a real cluster; deleted after the last one."""
+    shared: dict[str, Resource] = {}
+    yield shared
+    if shared:
+        from sloguard.adapters.kubernetes import KubernetesCluster
+        from sloguard.adapters.kubernetes_config import KubernetesSettings
+        from tests.support.clusters import Ground
+
+        settings = KubernetesSettings(kubeconfig=Path(os.environ[REAL_CLUSTER]))
+        ground = Ground(KubernetesCluster(settings), None, shared)
+        ground.forget_definitions()
+        ground.close()
+
+
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
+def ground(tmp_path: Path, shared_definitions: dict[str, Resource]) -> Iterator[Ground]:
     """A cluster to break, the double or a real one; what a test makes there is deleted after it."""
     from sloguard.adapters.kubernetes import KubernetesCluster
     from sloguard.adapters.kubernetes_config import KubernetesSettings
@@ -68,7 +85,8 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
 
     real = os.environ.get(REAL_CLUSTER)
     if real:
-        made = Ground(KubernetesCluster(KubernetesSettings(kubeconfig=Path(real))), None)
+        settings = KubernetesSettings(kubeconfig=Path(real))
+        made = Ground(KubernetesCluster(settings), None, shared_definitions)
         try:
             yield made
         finally:

@@ -6,15 +6,21 @@ import contextlib
 import time
 
 from sloguard.faults.base import Context, FaultError
-from sloguard.faults.marking import PATIENCE
 from sloguard.faults.targets import title
 from sloguard.ports import Cluster, ClusterConflict, ClusterNotFound, Object, Resource
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+#: Pods may take their time to end, namespaces with all that is in them take theirs, seconds.
+_PATIENCE = 90.0
 
 
 def remove(cluster: Cluster, resource: Resource, obj: Object, context: Context) -> None:
-    """Delete it, and wait for its finalizers. Raises FaultError; can be called again."""
+    """Delete it, and wait for its finalizers. Raises FaultError; can be called again.
+
+    What belongs to it goes first, where the cluster's garbage collector knows its kind for sure. It learns of
+    new custom kinds only every half a minute, and lets nothing go of which it does not know; what belongs to
+    custom objects goes after them.
+    """
     about = obj["metadata"]
     began, pause = time.monotonic(), _FIRST_PAUSE
     with contextlib.suppress(ClusterNotFound, ClusterConflict):
@@ -23,7 +29,7 @@ def remove(cluster: Cluster, resource: Resource, obj: Object, context: Context) 
             about["name"],
             about.get("namespace"),
             uid=about["uid"],
-            propagation="Foreground",
+            propagation="Background" if _is_custom(resource) else "Foreground",
         )
     while True:
         try:
@@ -33,9 +39,14 @@ def remove(cluster: Cluster, resource: Resource, obj: Object, context: Context) 
         if found["metadata"]["uid"] != about["uid"]:
             return
         lasted = time.monotonic() - began
-        if lasted >= PATIENCE or context.stop.wait(pause):
+        if lasted >= _PATIENCE or context.stop.wait(pause):
             raise FaultError(_stays(resource, found, lasted))
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _is_custom(resource: Resource) -> bool:
+    """Kubernetes' own groups have no dot, or end with its domain."""
+    return "." in resource.group and not resource.group.endswith(".k8s.io")
 
 
 def _stays(resource: Resource, obj: Object, lasted: float) -> str:

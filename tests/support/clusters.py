@@ -9,6 +9,7 @@ nobody simulates nodes and pods, or is late, a test does it itself (``Attendant`
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import tempfile
 import time
@@ -64,8 +65,14 @@ class Ground:
     ``cluster`` is how a test reaches it, ``view`` what faults are given, ``run`` under which name.
     """
 
-    def __init__(self, cluster: KubernetesCluster, double: KubernetesDouble | None) -> None:
+    def __init__(
+        self,
+        cluster: KubernetesCluster,
+        double: KubernetesDouble | None,
+        shared: dict[str, Resource] | None = None,
+    ) -> None:
         self.cluster, self.double = cluster, double
+        self.shared = {} if shared is None else shared
         self.mark = uuid.uuid4().hex[:10]
         self.run = f"run-{self.mark}"
         self._direct = cluster
@@ -151,6 +158,11 @@ class Ground:
 
         It bears the annotation by which kwok knows that it is to simulate it; if nobody does, the test does.
         """
+        name = self._new_node(zone, **labels)
+        self._until_usable(name)
+        return name
+
+    def _new_node(self, zone: str, **labels: str) -> str:
         name = f"node-{uuid.uuid4().hex[:8]}"
         about = {
             "name": name,
@@ -164,8 +176,10 @@ class Ground:
         }
         self._direct.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": about})
         self._made.append((NODES, name))
-        self.eventually(lambda: self._is_usable(name), f"{name} does not become ready")
         return name
+
+    def _until_usable(self, name: str) -> None:
+        self.eventually(lambda: self._is_usable(name), f"{name} does not become ready")
 
     def _is_usable(self, name: str) -> bool:
         node = self._direct.get(NODES, name)
@@ -175,10 +189,19 @@ class Ground:
 
     def nodes(self, count: int) -> list[str]:
         """Some nodes, in zones a, b and c in turn."""
-        return [self.node(f"zone-{'abc'[index % 3]}") for index in range(count)]
+        names = [self._new_node(f"zone-{'abc'[index % 3]}") for index in range(count)]
+        for name in names:
+            self._until_usable(name)
+        return names
 
     def definition(self, kind: str, schema: Object, *, namespaced: bool = True) -> Resource:
-        """A new kind of objects with this schema of its ``spec``, once it is served."""
+        """A new kind of objects with this schema of its ``spec``, once it is served.
+
+        On a real cluster one for all tests of this process: each one makes many controllers look anew.
+        """
+        key = json.dumps([kind, schema, namespaced], sort_keys=True)
+        if self.double is None and key in self.shared:
+            return self.shared[key]
         group = f"t{uuid.uuid4().hex[:8]}.example.com"
         names = {"plural": f"{kind.lower()}s", "singular": kind.lower(), "kind": kind}
         whole = {
@@ -203,10 +226,17 @@ class Ground:
             "versions": [version],
         }
         self.create(DEFINITIONS, None, name, spec)
-        self._made.append((DEFINITIONS, name))
         resource = Resource(group, "v1", names["plural"], kind, namespaced)
+        self.shared[key] = resource
         self.eventually(lambda: self._serves(resource))
         return resource
+
+    def forget_definitions(self) -> None:
+        """Delete those that are shared, after the last test."""
+        for resource in self.shared.values():
+            with contextlib.suppress(ClusterError):
+                self._direct.delete(DEFINITIONS, f"{resource.plural}.{resource.group}")
+        self.shared.clear()
 
     def _serves(self, resource: Resource) -> bool:
         try:

@@ -40,8 +40,11 @@ class Lag:
         look: tuple[float, float] = (0.05, 0.3),
         kubelet: tuple[float, float] = (0.5, 2.0),
         namespace: tuple[float, float] = (1.0, 3.0),
+        discovery: tuple[float, float] = (10.0, 30.0),
     ) -> None:
         self.look, self.kubelet, self.namespace = look, kubelet, namespace
+        # The garbage collector looks for new kinds twice a minute.
+        self.discovery = discovery
         self._due: dict[object, float] = {}
 
     def over(self, key: object, span: tuple[float, float]) -> bool:
@@ -73,6 +76,7 @@ class Controllers:
         self.attended = True
         self._address = 1
         self._seen: dict[str, int] = {}
+        self._discovered: set[str] = set()
 
     def settle(self) -> None:
         """Until nothing changes any more."""
@@ -93,7 +97,8 @@ class Controllers:
         """Each controller that has something new to look at, once its time has come."""
         assert self._lag is not None
         for part in self._parts():
-            name, waits = part.__name__, part in (self._kubelets, self._namespaces)
+            name = part.__name__
+            waits = part in (self._kubelets, self._namespaces, self._garbage)
             with self._state.lock:
                 version = self._state.version
                 if self._seen.get(name) == version and not waits:
@@ -121,6 +126,12 @@ class Controllers:
             self._statuses,
             self._namespaces,
         )
+
+    def _is_new(self, kind: str) -> bool:
+        """Whether the garbage collector has not heard of a kind yet."""
+        if kind not in self._discovered and not self._late(("kind", kind), "discovery"):
+            self._discovered.add(kind)
+        return kind not in self._discovered
 
     def _late(self, key: object, span: str) -> bool:
         """Whether this is still under way."""
@@ -196,6 +207,8 @@ class Controllers:
                 if owners and not any(o["uid"] in uids for o in owners):
                     definitions.remove(self._state, kind, obj)
                 elif FOREGROUND in (obj["metadata"].get("finalizers") or []):
+                    if kind.schema is not None and self._is_new(kind.full_name):
+                        continue
                     self._foreground(kind, obj)
 
     def _foreground(self, kind: Kind, owner: Object) -> None:
