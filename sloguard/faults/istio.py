@@ -34,6 +34,7 @@ from sloguard.faults.istio_routes import (
     in_words,
     no_route,
     removals_of,
+    unmatched,
     wanted_of,
 )
 from sloguard.faults.looking import found_in, named_in
@@ -406,7 +407,7 @@ def _plan(
         named(whom.pattern),
         consenting(whom.opt_in),
         not_going,
-        lambda obj: "" if chosen_routes(obj, wanted) else no_route(wanted),
+        lambda obj: _unfit(obj, wanted, all_of_it=whom.name is not None),
     ]
     chosen = choose(found, whom.radius, fallback=context.random, spare=rules)
     if not chosen.victims:
@@ -416,6 +417,15 @@ def _plan(
     )
     what = " and ".join(in_words(kind, value) for kind, value in wanted["fault"].items())
     return Plan(injections, chosen.spared, f"{what} by {len(injections)} VirtualServices")
+
+
+def _unfit(obj: Object, wanted: dict[str, Json], *, all_of_it: bool) -> str:
+    """Why a VirtualService cannot be hit. One that is named has to have all that is asked for; of others
+    this is a choice among their routes, and one will do."""
+    missing = unmatched(obj, wanted)
+    if missing and (all_of_it or not chosen_routes(obj, wanted)):
+        return missing
+    return "" if chosen_routes(obj, wanted) else no_route(wanted)
 
 
 def _found(

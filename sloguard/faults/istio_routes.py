@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,11 +43,39 @@ def _only_with(route: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -
     """A copy of a route for requests with these headers only, to stand before it."""
     made = copy.deepcopy(dict(route))
     headers = {key: {"exact": str(value)} for key, value in wanted["headers"].items()}
-    matches = made.get("match") or [{}]
+    # Of several alternatives only those that such requests can fulfil: the others' requests go elsewhere.
+    matches = [m for m in made.get("match") or [{}] if _can_match(m, wanted["headers"])]
     made["match"] = [{**m, "headers": {**(m.get("headers") or {}), **headers}} for m in matches]
     made["fault"] = {**(made.get("fault") or {}), **copy.deepcopy(wanted["fault"])}
     made["name"] = name
     return made
+
+
+def _can_match(match: Mapping[str, Any], headers: Mapping[str, Any]) -> bool:
+    """Whether requests with these headers can fulfil a match of a route."""
+    asked = {str(key).lower(): str(value) for key, value in headers.items()}
+    for key, rule in (match.get("headers") or {}).items():
+        if key.lower() in asked and not _fits(rule or {}, asked[key.lower()]):
+            return False
+    unwanted = match.get("withoutHeaders") or {}
+    return not any(
+        key.lower() in asked and _fits(rule or {}, asked[key.lower()])
+        for key, rule in unwanted.items()
+    )
+
+
+def _fits(rule: Mapping[str, Any], value: str) -> bool:
+    """Whether a header's value fulfils Istio's StringMatch; an empty one asks only that it is there."""
+    if "exact" in rule:
+        return bool(rule["exact"] == value)
+    if "prefix" in rule:
+        return value.startswith(str(rule["prefix"]))
+    if "regex" in rule:
+        try:
+            return re.fullmatch(str(rule["regex"]), value) is not None
+        except re.error:
+            return True  # RE2 knows what this does not: the server has accepted it
+    return True
 
 
 def chosen_routes(obj: Object, wanted: Mapping[str, Any]) -> list[int]:
@@ -60,9 +89,35 @@ def chosen_routes(obj: Object, wanted: Mapping[str, Any]) -> list[int]:
         fits = targets if not asked else [t for t in targets if any(_goes(t, a) for a in asked)]
         # What sloguard has put in front of a route is no route of its own.
         ours = str(route.get("name") or "").startswith("sloguard-")
-        if named_so and fits and not ours:
+        reached = any(_can_match(m, wanted["headers"]) for m in route.get("match") or [{}])
+        if named_so and fits and not ours and reached:
             found.append(index)
     return found
+
+
+def unmatched(obj: Object, wanted: Mapping[str, Any]) -> str:
+    """Which of the destinations, names and headers that are asked for no route of it has; empty if none."""
+    http = (obj.get("spec") or {}).get("http") or []
+    names = [str(route.get("name")) for route in http if route.get("name")]
+    for name in wanted["route_names"]:
+        if name not in names:
+            known = f"it has {', '.join(names)}" if names else "none of its routes has a name"
+            return f"it has no HTTP route named {name}; {known}"
+    targets = [t.get("destination") or {} for route in http for t in route.get("route") or []]
+    for asked in wanted["destinations"]:
+        if not any(_goes(target, asked) for target in targets):
+            shown = "; ".join(dict.fromkeys(_destination(target) for target in targets))
+            return f"no HTTP route of it leads to {_destination(asked)}; they lead to {shown or 'nothing'}"
+    if wanted["headers"] and chosen_routes(obj, {**wanted, "headers": {}}):
+        headers = ", ".join(f"{key}: {value}" for key, value in wanted["headers"].items())
+        if not chosen_routes(obj, wanted):
+            return f"no request with {headers} can reach its routes, which ask for other values"
+    return ""
+
+
+def _destination(found: Mapping[str, Any]) -> str:
+    subset = f" (subset {found['subset']})" if found.get("subset") else ""
+    return f"{found.get('host')}{subset}"
 
 
 def _goes(target: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
@@ -79,7 +134,8 @@ def wanted_of(
         "fault": faults,
         "destinations": destinations_of(routes),
         "route_names": list(route_names or []),
-        "headers": dict(headers or {}),
+        # Istio knows them in small letters only.
+        "headers": {str(name).lower(): value for name, value in (headers or {}).items()},
     }
 
 
