@@ -92,13 +92,13 @@ def test_a_custom_object_is_made_waited_for_and_gone_again(ground, chaos, shop):
             "timeout": 20,
         },
     )
-    assert broken.targets == [f"NetworkTrouble {shop}/slow"]
+    assert broken.targets == [f"{chaos.kind} {shop}/slow"]
     assert broken.plan.summary == "create 1 object"
     assert broken.plan.injections[0].lock == f"namespace:{ground.cluster.name}/{shop}"
     assert seen(ground, shop, chaos) == before
 
     def controller():
-        ground.eventually(lambda: ("NetworkTrouble", "slow") in seen(ground, shop, chaos))
+        ground.eventually(lambda: (chaos.kind, "slow") in seen(ground, shop, chaos))
         status = {"count": 2, "conditions": [{"type": "AllInjected", "status": "True"}]}
         ground.cluster.merge_patch(chaos, "slow", shop, {"status": status}, subresource="status")
 
@@ -112,17 +112,17 @@ def test_a_custom_object_is_made_waited_for_and_gone_again(ground, chaos, shop):
     found = ground.cluster.get(chaos, "slow", shop)
     assert found["spec"] == {"action": "delay", "mode": "one"}
     assert found["metadata"]["labels"] == {"team": "chaos", "sloguard.io/undo": "created"}
-    assert broken.undo() == [f"deleted NetworkTrouble {shop}/slow"]
+    assert broken.undo() == [f"deleted {chaos.kind} {shop}/slow"]
     assert seen(ground, shop, chaos) == before
     assert broken.undo() == [""]
 
 
 def test_what_does_not_come_is_told_with_what_there_is(ground, chaos, shop):
-    wait = {"wait_for": {"NetworkTrouble": "condition=AllInjected"}, "timeout": 0.2}
+    wait = {"wait_for": {chaos.kind: "condition=AllInjected"}, "timeout": 0.2}
     broken = Broken(ground, APPLY, {"manifest": trouble(chaos), "ns": shop, **wait})
     with pytest.raises(FaultError, match=r"slow after 0\.2s: it has no condition AllInjected yet"):
         broken.inject()
-    assert broken.undo() == [f"deleted NetworkTrouble {shop}/slow"]
+    assert broken.undo() == [f"deleted {chaos.kind} {shop}/slow"]
 
 
 def test_what_is_there_is_changed_and_put_back(ground, chaos, shop):
@@ -156,7 +156,7 @@ def test_what_is_there_is_changed_and_put_back(ground, chaos, shop):
     spec = ground.cluster.get(chaos, "slow", shop)["spec"]
     assert (spec["action"], spec["duration"], spec["targets"][1]["share"]) == ("delay", "3s", 9)
     assert broken.undo() == [
-        f"restored NetworkTrouble {shop}/slow",
+        f"restored {chaos.kind} {shop}/slow",
         f"restored ConfigMap {shop}/settings",
     ]
     assert seen(ground, shop, chaos) == before
@@ -195,7 +195,7 @@ def test_what_is_as_it_is_wanted_is_spared(ground, chaos, shop):
     ground.cluster.create(CONFIG_MAPS, {**settings(a="1"), "metadata": {"name": "settings", "namespace": shop}})  # fmt: skip
     both = [settings(a="1"), trouble(chaos)]
     plan = Broken(ground, APPLY, {"manifest": both, "ns": shop}).plan
-    assert [i.target for i in plan.injections] == [f"NetworkTrouble {shop}/slow"]
+    assert [i.target for i in plan.injections] == [f"{chaos.kind} {shop}/slow"]
     assert plan.spared == (
         (f"ConfigMap {shop}/settings", "it is as the manifest wants it already"),
     )
@@ -215,7 +215,7 @@ def test_a_finalizer_that_nobody_takes_away_is_told_and_waited_for(ground, chaos
         broken.undo()
     # Even so the way back is known to the cluster alone.
     ground.cluster.merge_patch(chaos, "slow", shop, {"metadata": {"finalizers": None}})
-    ground.eventually(lambda: seen(ground, shop, chaos).keys() != {("NetworkTrouble", "slow")})
+    ground.eventually(lambda: seen(ground, shop, chaos).keys() != {(chaos.kind, "slow")})
     told = [t for t in recover_cluster(clusters(ground)) if shop in t.target]
     assert {t.status for t in told} <= {"undone", "nothing-to-undo"}
     assert seen(ground, shop, chaos) == {}
