@@ -100,7 +100,7 @@ def _operation(endpoint: Endpoint, schemas: _Schemas, *, with_security: bool) ->
         content = {JSON: {"schema": schemas.of(endpoint.body, "validation")}}
         made["requestBody"] = {"required": required, "content": content}
     elif endpoint.raw:
-        content = {media: {"schema": {"type": ["object", "string"]}} for media in endpoint.raw}
+        content = {media: {"schema": {}} for media in endpoint.raw}
         made["requestBody"] = {"required": True, "content": content}
     if with_security:
         made["security"] = [{"token": [str(endpoint.scope)]}] if endpoint.scope != "public" else []

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from flask import Response, request
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from sloguard.ports.service import Job, JobState, Scope
 from sloguard.service.jobs import LARGEST_SEED, MOST_TAGS
@@ -80,6 +87,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """JSON does not tell 270 from 270.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Variable = Annotated[
     Any,
     AfterValidator(_plain),
@@ -96,7 +108,7 @@ class Order(Body):
     )
     dry_run: bool = Field(default=False, description="look and plan only; touch nothing")
     tags: list[Tag] = Field(default=[], max_length=MOST_TAGS)
-    seed: int | None = Field(
+    seed: Annotated[int | None, BeforeValidator(_whole)] = Field(
         default=None, ge=0, le=LARGEST_SEED, description="repeats random choices"
     )
 
@@ -108,12 +120,20 @@ class Stop(Body):
 
 
 class Again(Body):
-    """With which SLOs the evidence is judged."""
+    """With which SLOs the evidence is judged: a set's, those sent, else the run's own."""
+
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["slos", "definition"]}})
 
     slos: str | None = Field(default=None, description="a named set", pattern=NAME_PATTERN)
     definition: dict[str, Any] | None = Field(
-        default=None, description="SLOs as in a file: {slos: [...]}; else a set's or the run's own"
+        default=None, description="SLOs as in a file: {slos: [...]}"
     )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if {"slos", "definition"} <= self.model_fields_set:
+            raise ValueError("give the name of a set or a definition, not both")
+        return self
 
 
 @resource.get(
@@ -304,8 +324,6 @@ def rejudge(run: str, body: Again, headers: Key) -> Response:
     if stored.ended_at is None or stored.timeline is None:
         detail = "only a run that has ended, and had a fault, can be judged again"
         raise Problem("conflict", detail)
-    if body.slos is not None and body.definition is not None:
-        raise Problem("invalid", "give the name of a set, or a definition, not both")
     with refusals():
         job, new = here.parts.jobs.submit_rejudge(
             found,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from sloguard.core.objective import ObjectiveError, parse_duration
 
-DURATION_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h|d)?$"
+DURATION_PATTERN = r"^[0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)?$"
 
 
 def _duration(text: str) -> str:
