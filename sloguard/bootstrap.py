@@ -136,7 +136,8 @@ def run_probe(
     """
     import threading
 
-    from sloguard.engine.aliases import Drivers, resolved
+    from sloguard.engine.aliases import resolved
+    from sloguard.engine.drivers import Drivers
     from sloguard.providers.calls import call
     from sloguard.providers.result import Refused
     from sloguard.spec import substitute

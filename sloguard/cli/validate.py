@@ -139,7 +139,7 @@ def _take(report: dict[str, Any], one: Inspected, loaded: Loaded) -> None:
 
 def _take_aliases(report: dict[str, Any], loaded: Loaded, options: Options) -> None:
     """Which activities that name a driver run on sloguard's own functions, and which cannot be called."""
-    from sloguard.engine.aliases import looked_at
+    from sloguard.engine.stand_ins import looked_at
 
     for found in looked_at(loaded.experiment, options.use_drivers):
         line, column = loaded.where(found.place)

@@ -9,62 +9,27 @@ no function for is called on the driver where that is installed.
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
-import importlib.util
 import inspect
-import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sloguard.core.model import Activity, Experiment
 from sloguard.engine.driver_names import DRIVERS, TABLE, Alias
+from sloguard.engine.drivers import Drivers, broken, can_be_found, driver_of
 from sloguard.providers.result import Refused
-from sloguard.spec.substitution import fill_provider, texts_variables
+from sloguard.spec.substitution import fill_provider
 
 #: Beside the other extensions of an experiment that is kept, so that recovery takes the same functions.
 _EXTENSION = "sloguard"
 _USE = "use-drivers"
-#: The last release of chaosistio calls the Kubernetes client in a way that this version took away.
 #: The one function that asks no cluster.
 _LOOKS_AT_LOGS = "should_be_found_in_logs"
-_ISTIO_BREAKS_AT, _LAST_BROKEN_ISTIO = 36, (0, 4, 1)
-
-
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Drivers:
-    """``wanted``: drivers are called even where sloguard has a function of its own.
-
-    ``installed`` tells of a package whether it can be imported, ``version`` of a distribution which one is
-    there.
-    """
-
-    wanted: bool = False
-    installed: Callable[[str], bool] = _installed
-    version: Callable[[str], str | None] = _version
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
 def alias_of(module: Any, func: Any) -> Alias | None:
     """What stands in for a driver's function; None where sloguard has nothing that does."""
     return TABLE.get((str(module), str(func)))
-
-
-def driver_of(provider: Mapping[str, Any]) -> str:
-    """The package of a driver that is known here, of a python provider; empty for any other."""
-    package = str(provider.get("module") or "").partition(".")[0]
-    return package if provider.get("type") == "python" and package in DRIVERS else ""
 
 
 def resolved(
@@ -100,19 +65,12 @@ def refusal(provider: Mapping[str, Any], drivers: Drivers, *, rollback: bool = F
     alias = None if drivers.wanted else alias_of(module, func)
     if alias is not None and alias.target_in(rollback):
         return _misfit(alias, provider)
-    if not _can_be_found(package, drivers):
+    if not can_be_found(package, drivers):
         distribution = DRIVERS[package]
         if drivers.wanted:
             return f"{package} is not installed: pip install {distribution}, or run without --use-drivers"
         return _unknown(module, func, alias, distribution)
-    return _broken(package, drivers)
-
-
-def _can_be_found(package: str, drivers: Drivers) -> bool:
-    try:
-        return drivers.installed(package)
-    except (ImportError, ValueError):
-        return False
+    return broken(package, drivers)
 
 
 def _unknown(module: str, func: str, alias: Alias | None, distribution: str) -> str:
@@ -122,36 +80,15 @@ def _unknown(module: str, func: str, alias: Alias | None, distribution: str) -> 
         return f"{text}{alias.hint}; or install the driver that has: pip install {distribution}"
     known = [name for part, name in TABLE if part == module]
     near = difflib.get_close_matches(func, known, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
     if not known:
         parts = sorted({part for part, _ in TABLE})
         close = difflib.get_close_matches(module, parts, n=1, cutoff=0.8)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
     return (
         f"{module}.{func}: sloguard has no function of its own for it{hint}; "
         f"else install the driver that has: pip install {distribution}"
     )
-
-
-def _broken(package: str, drivers: Drivers) -> str:
-    """A driver that is known to fail with what is installed beside it."""
-    client = _numbers(drivers.version("kubernetes"))
-    if package != "chaosistio" or not client or client[0] < _ISTIO_BREAKS_AT:
-        return ""
-    own = _numbers(drivers.version(DRIVERS[package]))
-    if own and own > _LAST_BROKEN_ISTIO:
-        return ""
-    return (
-        f"chaosistio {'.'.join(map(str, own))}".rstrip()
-        + f" fails with the Kubernetes client {'.'.join(map(str, client))}: "
-        f"pip install 'kubernetes<{_ISTIO_BREAKS_AT}', or run without --use-drivers on sloguard's own faults"
-    )
-
-
-def _numbers(version: str | None) -> tuple[int, ...]:
-    parts = (version or "").split(".")
-    digits = ["".join(c for c in part if c.isdigit()) for part in parts[:3]]
-    return tuple(int(part) for part in digits if part)
 
 
 def _own(
@@ -268,60 +205,6 @@ def wants_drivers(experiment: Experiment) -> bool:
 def drivers_for(experiment: Experiment, wanted: bool) -> Drivers:
     """As the caller and the document ask."""
     return Drivers(wanted=wanted or wants_drivers(experiment))
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What will be called for an activity that names a driver, or why nothing can be.
-
-    ``place``: the activity's path in the document. ``function``: the driver's.
-    """
-
-    place: str
-    activity: str
-    function: str
-    runs_as: str = ""
-    problem: str = ""
-
-
-def looked_at(experiment: Experiment, wanted: bool) -> Iterator[Looked]:
-    """Every activity of a file that names a driver; nothing where the drivers themselves are wanted.
-
-    Looks at names and arguments alone: calls nothing and imports no driver.
-    """
-    drivers = drivers_for(experiment, wanted)
-    if drivers.wanted:
-        return
-    for activity in (*experiment.probes, *experiment.method, *experiment.rollbacks):
-        judging = tolerance_provider(activity)
-        for provider in (activity.provider, *([judging] if judging is not None else ())):
-            found = _look(activity, provider, experiment, drivers)
-            if found is not None:
-                yield found
-
-
-def _look(
-    activity: Activity, provider: Mapping[str, Any], experiment: Experiment, drivers: Drivers
-) -> Looked | None:
-    filled = fill_provider(provider, experiment.configuration, experiment.secrets)
-    if not driver_of(filled):
-        return None
-    rollback, problem = in_rollbacks(activity), ""
-    if any(texts_variables(filled.get("arguments"))):
-        # What is filled in only when it runs cannot be judged now; the names can.
-        problem = refusal(filled, drivers, rollback=rollback)
-    else:
-        try:
-            resolved(filled, experiment.secrets, drivers, rollback=rollback)
-        except Refused as error:
-            problem = str(error)
-    own = stands_in(filled, drivers, rollback=rollback)
-    if not own and not problem:
-        return None  # the driver itself is there, and is called
-    section = "steady-state-hypothesis.probes" if activity.key.startswith("hypothesis") else ""
-    place = f"{section}{activity.key.removeprefix('hypothesis')}" if section else activity.key
-    function = f"{filled.get('module')}.{filled.get('func')}"
-    return Looked(place, activity.name, function, own, problem)
 
 
 def tolerance_provider(activity: Activity) -> Mapping[str, Any] | None:

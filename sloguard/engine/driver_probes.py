@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from sloguard.engine.driver_entries import alias
+
 #: (module of the driver, module of sloguard.probes) -> probe -> its arguments; those with ? may be left out.
 PROBES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("chaosk8s.pod.probes", "pods"): {
@@ -78,7 +80,7 @@ PROBES: Mapping[tuple[str, str], Mapping[str, str]] = {
 }
 
 
-def mapping_of(name: str, arguments: str) -> Any:
+def _mapping_of(name: str, arguments: str) -> Any:
     """A function of these arguments, which gives them to sloguard's own probe."""
     words = arguments.split()
     parameters = [
@@ -97,3 +99,8 @@ def mapping_of(name: str, arguments: str) -> Any:
     attributes.__name__ = name
     attributes.__signature__ = inspect.Signature(parameters)
     return mapping
+
+
+for (_module, _family), _functions in PROBES.items():
+    for _name, _arguments in _functions.items():
+        alias(_module, f"sloguard.probes.{_family}.{_name}")(_mapping_of(_name, _arguments))

@@ -1,0 +1,1 @@
+"""A driver of the Chaos Toolkit, as small as one can be."""
