@@ -29,6 +29,8 @@ def document(facts: RunFacts) -> Document:
     # Each row of an answer is made when it is read: once is enough.
     slos = [slo_json(slo) for slo in facts.slos]
     phases = [series["phases"] for slo in slos for series in slo["series"]]
+    # What weighs nothing is watched, as a proof that a fault is felt, say: nobody suffers from it.
+    heavy = [slo for slo in slos if slo["weight"]]
     return {
         "outcome": str(conclusion.outcome),
         "exit_code": EXIT_CODES[conclusion.outcome],
@@ -38,14 +40,14 @@ def document(facts: RunFacts) -> Document:
         "run": facts.run,
         "seed": facts.seed,
         "timeline": timeline_json(facts.timeline),
-        "time_to_impact_seconds": _time_to_impact(phases),
+        "time_to_impact_seconds": _time_to_impact(heavy),
         "time_to_alert_seconds": _time_to_alert(facts),
         "time_to_recover_seconds": _time_to_recover(phases),
         "slos": slos,
         "probes": [probe_json(probe) for probe in facts.probes],
         "alerts": [safe(alert) for alert in facts.alerts],
         "faults": [fault_json(fault) for fault in facts.faults],
-        "victims": victims(facts.faults, slos, facts.timeline),
+        "victims": victims(facts.faults, heavy, facts.timeline),
         "activities": [activity_json(record) for record in facts.activities],
         "notes": list(facts.notes),
     }
@@ -59,8 +61,9 @@ def timeline_json(timeline: Timeline | None) -> Document | None:
     return {mark: iso_time(getattr(timeline, mark)) for mark in marks}
 
 
-def _time_to_impact(phases: Sequence[Document]) -> Json:
+def _time_to_impact(slos: Sequence[Document]) -> Json:
     """The first breach of any series under the fault, in seconds from the fault."""
+    phases = (series["phases"] for slo in slos for series in slo["series"])
     spans = [p[PhaseName.DURING]["first_breach_seconds"] for p in phases]
     return min((span for span in spans if span is not None), default=None)
 

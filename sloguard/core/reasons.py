@@ -160,7 +160,15 @@ def _blurred(f: Facts, row: int, phase: PhaseName) -> str:
         return f"lookback {lookback} is longer than the {fault} fault: it averages the fault away"
     if f.lookback < f.step:
         return f"no judged point is a step, {format_duration(f.step)}, after the fault: it was not seen ({phase})"
-    return f"no judged point of the {fault} fault is as old as the lookback, {lookback}: it averages the fault away"
+    columns = f.column(phase)
+    points, idle, gaps = (int(c[row]) for c in (columns.points, columns.idle, columns.gaps))
+    lost = [f"{idle} idle"] if idle else []
+    lost += [f"{gaps} without data"] if gaps else []
+    why = f" ({', '.join(lost)} of {_points(points)})" if lost else ""
+    return (
+        f"no judged point of the {fault} fault is as old as the lookback, {lookback}{why}: "
+        "it averages the fault away"
+    )
 
 
 def _all_excused(f: Facts, row: int, phase: PhaseName) -> str:

@@ -53,7 +53,7 @@ def format_seconds(seconds: float, digits: int = 3) -> str:
 def format_duration(seconds: float) -> str:
     """A span of the clock: '45s', '1m30s', '2h', '1.5s'."""
     if seconds < 60:
-        return f"{_short(seconds, 4)}s"
+        return f"{_short(seconds, 3)}s"
     rest = round(seconds)
     parts = []
     for name, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):

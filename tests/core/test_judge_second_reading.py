@@ -44,7 +44,7 @@ def test_darkness_is_no_evidence_of_what_the_lookback_blurs():
     declared = slo(during=rule("< 1%", 60))
     phase = only(judged(declared, between(30, 55, None), lookback=30))[DURING]
     assert phase.verdict == "inconclusive"
-    assert "averages the fault away" in phase.reason
+    assert "(6 without data of 12 points): it averages the fault away" in phase.reason
 
 
 def test_what_was_ok_while_excused_does_not_speak_for_what_is_dark_after():

@@ -139,6 +139,12 @@ def test_there_is_no_score_where_it_would_mislead(told):
 # --- the document
 
 
+def test_nobody_suffers_where_an_slo_weighs_nothing():
+    assert document(facts(DEVIATED))["time_to_impact_seconds"] is not None
+    watched = document(facts(weighted(DEVIATED, 0.0)))
+    assert (watched["outcome"], watched["time_to_impact_seconds"]) == ("deviated", None)
+
+
 def test_times_to_impact_and_recovery():
     ill = judged(slo(), lambda t: 0.5 if 10 <= t < 85 else 0.0)
     told = document(facts(MET, ill))
