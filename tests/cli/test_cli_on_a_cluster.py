@@ -137,6 +137,37 @@ def test_how_long_the_replacement_took_is_told(ground, tmp_path):
     assert output["replacements"][0]["seconds"] == output["seconds"]
 
 
+def test_a_manifest_beside_the_experiment_is_applied_and_taken_back(ground, tmp_path):
+    namespace = ground.namespace()
+    made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made"}, "data": {"a": "hunter2"}}  # fmt: skip
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    (folder / "made.yaml").write_text(json.dumps(made))
+    arguments = {"manifest": "made.yaml", "ns": namespace, "wait_for": "jsonpath={.data.a}"}
+    provider = {"type": "python", "module": "sloguard.faults.kubernetes", "func": "apply"}
+    content = {
+        "title": "A map more",
+        "description": "And gone again.",
+        "phases": {"before": 0, "during": 0, "after": 0},
+        "method": [
+            {"type": "action", "name": "apply", "provider": {**provider, "arguments": arguments}}
+        ],
+    }
+    path = folder / "apply.json"
+    path.write_text(json.dumps(content))
+    ran = sloguard("run", path, "--format", "json", home=tmp_path, env=environment(tmp_path))
+    (told,) = ran.json["faults"]
+    assert (told["status"], told["target"]) == ("undone", f"ConfigMap {namespace}/made"), ran.err
+    assert ran.json["activities"][0]["output"][0]["how"] == "created"
+    # What is in a manifest is kept nowhere.
+    assert "hunter2" not in ran.out + ran.err
+    files = [f for f in tmp_path.rglob("*") if f.is_file() and f.name != "made.yaml"]
+    assert any(f.stat().st_size > 10_000 for f in files), files
+    assert not any(b"hunter2" in f.read_bytes() for f in files)
+    names = {c["metadata"]["name"] for c in ground.double.state.all("ConfigMap", namespace)}
+    assert names <= {"kube-root-ca.crt"}
+
+
 def test_a_target_that_is_not_there_stops_it_before_anything_is_touched(ground, tmp_path):
     namespace = ground.namespace()
     ran = sloguard(
