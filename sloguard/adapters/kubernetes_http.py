@@ -4,6 +4,7 @@ its tries, retries only where they cannot do harm, every failure one of the port
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -226,7 +227,7 @@ class Http:
 
     def _away(self, method: str, path: str, error: Exception, *, sent: bool) -> ClusterError:
         reason = _reason(error)
-        if isinstance(_innermost(error), SSLError):
+        if _distrusts(error):
             return ClusterError(f"{self.where} is not trusted: {reason}")
         text = f"{self.where} does not answer {method} {path}: {reason}"
         return ClusterUnreachable(self.masked(text), applied=None if sent else False)
@@ -298,7 +299,14 @@ def _innermost(error: BaseException) -> BaseException:
 def _not_connected(error: Exception) -> bool:
     """Whether the request cannot have reached anybody."""
     found = _innermost(error)
-    return isinstance(found, ConnectTimeoutError | NewConnectionError | SSLError)
+    return isinstance(found, ConnectTimeoutError | NewConnectionError) or _distrusts(error)
+
+
+def _distrusts(error: Exception) -> bool:
+    """Whether one side does not take the other's TLS; a connection that broke off is no such thing."""
+    found = _innermost(error)
+    broken = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+    return isinstance(found, SSLError) and not any(isinstance(arg, broken) for arg in found.args)
 
 
 def _reason(error: Exception) -> str:
