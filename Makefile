@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 PATHS := sloguard tests benchmarks scripts
 
-.PHONY: help demo test lint bench format docs docs-check lock clean
+.PHONY: help demo test rehearse lint bench format docs docs-check lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,6 +16,11 @@ demo: ## the main job on the embedded default: a shop, broken four times, judged
 test: ## all tests: unit, property, golden, real servers, the demo end to end
 	@scripts/setup.sh test
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+rehearse: ## tests of clusters on a double that is late, shared and behind TLS, as a real one is
+	@scripts/setup.sh test
+	@$(PYTHON) -m tests.fakes.kubernetes $(DOUBLE_ARGS) -- \
+		$(PYTHON) -m pytest -m cluster -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: ## format, rules, types, import contracts
 	@scripts/setup.sh lint
