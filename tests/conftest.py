@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.certificates import Certificates, make_certificates
+from tests.support.postgresql import PostgreSQL, why_not
 from tests.support.servers import AlertmanagerServer, PrometheusServer, Server, has
 
 if TYPE_CHECKING:
@@ -104,3 +105,15 @@ def ground(tmp_path: Path, shared_definitions: dict[str, Resource]) -> Iterator[
 def cluster(ground: Ground) -> KubernetesCluster:
     """The ``ports.Cluster`` of ``ground``."""
     return ground.cluster
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A real PostgreSQL, one for all tests of a process; each takes a database of its own."""
+    problem = why_not()
+    if problem:
+        pytest.skip(problem)
+    server = PostgreSQL()
+    server.start()
+    yield server
+    server.stop()

@@ -13,7 +13,7 @@ from sloguard.ports import OutsideError
 log = logging.getLogger(__name__)
 
 #: After a failure the store is left alone for so long, in seconds: a run has better things to do.
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 1.0
 
 
 class Patient:

@@ -63,16 +63,28 @@ class PostgreSQL:
         self._run(
             programs / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"
         )
+        self._serve()
+
+    def restart(self, away: float = 0.0) -> None:
+        """Crash it, and start it again after ``away`` seconds."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(30)
+        time.sleep(away)
+        self._serve()
+
+    def _serve(self) -> None:
+        programs = binaries()
         command = [
-            str(programs / "postgres"),
-            *("-D", data, "-k", str(self.directory), "-c", "listen_addresses="),
-            *("-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=60"),
+            f"{programs}/postgres",
+            *("-D", str(self.directory / "data"), "-k", str(self.directory)),
+            *("-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"),
+            *("-c", "max_connections=60"),
         ]
-        log = (self.directory / "log").open("wb")
-        self._process = subprocess.Popen(
-            [*self._as_user(), *command], stdout=log, stderr=log, cwd="/"
-        )
-        log.close()
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._as_user(), *command], stdout=log, stderr=log, cwd="/"
+            )
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:

@@ -22,7 +22,7 @@ from sloguard.service.windows import WindowDesk
 from tests.support.calling import eventually
 from tests.support.command import environment
 
-PHASES = {"before": "2s", "during": "3s", "after": "2s"}
+PHASES = {"before": "2s", "during": "3s", "after": "1s"}
 UP = {"name": "up", "query": 'up{job="itself"}', "objective": "> 0"}
 FINE = {
     "type": "probe",
@@ -161,6 +161,12 @@ class ServiceLab:
         running = self.opened.jobs((JobState.RUNNING,))
         pids = [int(job.worker.rpartition(":")[2]) for job in running if job.worker]
         return [found for pid in pids if (found := identify(pid))]
+
+    def worker(self, id: str) -> Identity:
+        """The process of one job's worker."""
+        found = identify(int(self.job(id).worker.rpartition(":")[2]))
+        assert found is not None
+        return found
 
     def close(self) -> None:
         """End everything."""

@@ -8,18 +8,7 @@ from pathlib import Path
 import pytest
 
 from sloguard.adapters.store import Store
-from tests.support.postgresql import PostgreSQL, why_not
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    problem = why_not()
-    if problem:
-        pytest.skip(problem)
-    server = PostgreSQL()
-    server.start()
-    yield server
-    server.stop()
+from tests.support.postgresql import PostgreSQL
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
