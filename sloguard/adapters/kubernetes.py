@@ -11,10 +11,16 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sloguard.adapters.kubernetes_config import Connection, KubernetesSettings, connection
+from sloguard.adapters.kubernetes_config import (
+    SERVICE_ACCOUNT,
+    Connection,
+    KubernetesSettings,
+    connection,
+)
 from sloguard.adapters.kubernetes_exec import run
 from sloguard.adapters.kubernetes_http import JSON_PATCH, MERGE_PATCH, Http
 from sloguard.adapters.kubernetes_watch import follow
@@ -48,9 +54,10 @@ class KubernetesCluster:
         *,
         environ: Mapping[str, str] = os.environ,
         page: int = _PAGE,
+        account: Path = SERVICE_ACCOUNT,
     ) -> None:
         def connect() -> Connection:
-            return connection(settings, environ)
+            return connection(settings, environ, account)
 
         self._http = Http(settings, connect)
         self._page = page

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sloguard.ports import ClusterError, ClusterUnauthorized, Whereabouts
 
@@ -32,38 +33,66 @@ class KubernetesSettings:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What a client is made of. ``configuration``: the Kubernetes client's own, credentials loaded."""
+    """What a client is made of. ``configuration``: the Kubernetes client's own, credentials loaded.
+    ``headers``: whom to act as, beside the credentials; a name may be there several times."""
 
     configuration: Any
     context: str
-    headers: Mapping[str, str]
+    headers: tuple[tuple[str, str], ...]
     whereabouts: Whereabouts
     own_namespace: str
 
 
-def connection(settings: KubernetesSettings, environ: Mapping[str, str] = os.environ) -> Connection:
-    """Read the configuration. Raises ClusterError with what is missing and where it was looked for."""
+def connection(
+    settings: KubernetesSettings,
+    environ: Mapping[str, str] = os.environ,
+    account: Path = SERVICE_ACCOUNT,
+) -> Connection:
+    """Read the configuration. ``account``: where a pod finds its service account. Raises ClusterError with what is missing and where it was looked for."""
     inside = _is_inside(settings, environ)
-    configuration, context, its_namespace = (
-        _service_account(environ) if inside else _kubeconfig(settings, environ)
+    configuration, context, its_namespace, its_headers = (
+        _service_account(environ, account) if inside else _kubeconfig(settings, environ)
     )
-    here = _whereabouts(context, environ)
+    here = _whereabouts(context, environ, account)
     return Connection(
         configuration=configuration,
         context=context,
-        headers=_impersonation(settings),
+        headers=_impersonation(settings) or its_headers,
         whereabouts=here,
         own_namespace=settings.namespace or here.namespace or its_namespace or "default",
     )
 
 
-def _impersonation(settings: KubernetesSettings) -> dict[str, str]:
+def _impersonation(settings: KubernetesSettings) -> tuple[tuple[str, str], ...]:
+    groups = [group.strip() for group in settings.impersonate_group.split(",") if group.strip()]
     if not settings.impersonate:
-        return {}
-    headers = {"Impersonate-User": settings.impersonate}
-    if settings.impersonate_group:
-        headers["Impersonate-Group"] = settings.impersonate_group
-    return headers
+        if groups:
+            raise ClusterError(
+                "kubernetes.impersonate_group goes with kubernetes.impersonate: a group alone cannot be acted as"
+            )
+        return ()
+    return (
+        ("Impersonate-User", settings.impersonate),
+        *(("Impersonate-Group", group) for group in groups),
+    )
+
+
+def _of_user(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Whom a user of a kubeconfig acts as, which the Kubernetes client leaves out: without this, sloguard
+    would have the rights of whoever may impersonate, which are greater."""
+    if not user.get("as"):
+        return ()
+    extra = user.get("as-user-extra") or {}
+    return (
+        ("Impersonate-User", str(user["as"])),
+        *((("Impersonate-Uid", str(user["as-uid"])),) if user.get("as-uid") else ()),
+        *(("Impersonate-Group", str(group)) for group in user.get("as-groups") or ()),
+        *(
+            (f"Impersonate-Extra-{quote(str(name), safe='')}", str(value))
+            for name, values in extra.items()
+            for value in values or ()
+        ),
+    )
 
 
 def _is_inside(settings: KubernetesSettings, environ: Mapping[str, str]) -> bool:
@@ -79,29 +108,30 @@ def _default_file() -> Path:
     return Path("~/.kube/config").expanduser()
 
 
-def _service_account(environ: Mapping[str, str]) -> tuple[Any, str, str]:
+_Headers = tuple[tuple[str, str], ...]
+
+
+def _service_account(environ: Mapping[str, str], account: Path) -> tuple[Any, str, str, _Headers]:
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException
-    from kubernetes.config.incluster_config import (
-        SERVICE_CERT_FILENAME,
-        SERVICE_TOKEN_FILENAME,
-        InClusterConfigLoader,
-    )
+    from kubernetes.config.incluster_config import InClusterConfigLoader
 
     configuration = Configuration()
     try:
         InClusterConfigLoader(
-            SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME, environ=dict(environ)
+            str(account / "token"), str(account / "ca.crt"), environ=dict(environ)
         ).load_and_set(configuration)
     except (ConfigException, OSError) as error:
         raise ClusterUnauthorized(
             f"the service account of this pod cannot be used: {error}; "
             "is this a pod of a cluster, and is automountServiceAccountToken on?"
         ) from error
-    return configuration, "in-cluster", ""
+    return configuration, "in-cluster", "", ()
 
 
-def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> tuple[Any, str, str]:
+def _kubeconfig(
+    settings: KubernetesSettings, environ: Mapping[str, str]
+) -> tuple[Any, str, str, _Headers]:
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException
     from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
@@ -120,12 +150,26 @@ def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> tup
         configuration = Configuration()
         loader.load_and_set(configuration)
         current = loader.current_context
+        headers = _of_user(_user_of(merged, str(current["context"]["user"])))
     except ConfigException as error:
         raise ClusterError(f"{files}: {_plain(error)}") from error
     except (OSError, YAMLError, ValueError, TypeError, AttributeError, KeyError) as error:
         # The text of a YAML error quotes the file, which holds credentials.
         raise ClusterError(f"{files} is not a kubeconfig ({type(error).__name__})") from error
-    return configuration, str(current["name"]), str(current["context"].get("namespace") or "")
+    namespace = str(current["context"].get("namespace") or "")
+    return configuration, str(current["name"]), namespace, headers
+
+
+def _user_of(merged: Any, name: str) -> Mapping[str, Any]:
+    """A user of a kubeconfig that was put together from several files."""
+    for entry in merged.value.get("users") or ():
+        # The merger keeps with each entry the file that it is from.
+        plain = getattr(entry, "value", entry)
+        if plain.get("name") == name:
+            found = plain.get("user") or {}
+            made: Mapping[str, Any] = getattr(found, "value", found)
+            return made
+    return {}
 
 
 def _files(settings: KubernetesSettings, environ: Mapping[str, str]) -> str:
@@ -138,14 +182,14 @@ def _plain(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _whereabouts(context: str, environ: Mapping[str, str]) -> Whereabouts:
+def _whereabouts(context: str, environ: Mapping[str, str], account: Path) -> Whereabouts:
     """The pod that this process runs in, if it is one of a cluster; its name is its host's name."""
     if not environ.get("KUBERNETES_SERVICE_HOST"):
         return Whereabouts(context)
     namespace = environ.get("POD_NAMESPACE", "")
     if not namespace:
         try:
-            namespace = (SERVICE_ACCOUNT / "namespace").read_text("utf-8").strip()
+            namespace = (account / "namespace").read_text("utf-8").strip()
         except OSError:
             namespace = ""
     return Whereabouts(context, namespace, environ.get("POD_NAME") or socket.gethostname())

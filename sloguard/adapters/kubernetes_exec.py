@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from sloguard.adapters.kubernetes_http import Http
 from sloguard.ports import ClusterDeadline, ClusterError, ClusterUnreachable, Ended
 
 _ERROR = 3
+_PROTOCOL = "v4.channel.k8s.io"
+#: The operation code of a web socket's last message.
+_CLOSE = 8
 _LOOK = 0.5
 
 
@@ -48,26 +52,69 @@ class _Exec:
             self.error = ClusterError(self._http.masked(text))
 
     def _ended(self) -> Ended:
-        from kubernetes.stream.ws_client import WSClient
+        from websocket import WebSocketConnectionClosedException, WebSocketTimeoutException
 
-        headers = self._http.authorization()
-        configuration = self._http.connection.configuration
-        client = WSClient(configuration, self._url, headers, capture_all=False, binary=True)
-        heard = {1: b"", 2: b"", _ERROR: b""}
+        socket = self._connected()
+        heard = {1: bytearray(), 2: bytearray(), _ERROR: bytearray()}
         try:
-            while client.is_open() and (left := self._ends - time.monotonic()) > 0:
-                client.update(timeout=min(left, _LOOK))
-                for channel in heard:
-                    heard[channel] += client.read_channel(channel, timeout=0)
-            if client.is_open():
+            while (left := self._ends - time.monotonic()) > 0:
+                socket.settimeout(min(left, _LOOK))
+                try:
+                    kind, data = socket.recv_data()
+                except WebSocketTimeoutException:
+                    continue
+                except WebSocketConnectionClosedException:
+                    break
+                if kind == _CLOSE:
+                    break
+                # Each message begins with the number of its channel.
+                if data and data[0] in heard:
+                    heard[data[0]] += data[1:]
+            else:
                 raise ClusterDeadline("the command did not end in time")
-            for channel in heard:
-                heard[channel] += client.read_channel(channel, timeout=0)
         finally:
             # Its own close() leaves the socket open once the server has ended the conversation.
-            client.sock.shutdown()
-        code = _exit_code(heard[_ERROR])
+            socket.shutdown()
+        code = _exit_code(bytes(heard[_ERROR]))
         return Ended(code, heard[1].decode("utf-8", "replace"), heard[2].decode("utf-8", "replace"))
+
+    def _connected(self) -> Any:
+        """A web socket with all headers: the Kubernetes client's own leaves out whom to act as."""
+        from kubernetes.stream.ws_client import websocket_proxycare
+        from websocket import WebSocket
+
+        configuration = self._http.connection.configuration
+        headers = self._http.authorization()
+        options: dict[str, Any] = {
+            "header": [f"{name}: {value}" for name, value in headers.iteritems()],
+            "subprotocols": [_PROTOCOL],
+            "timeout": max(self._ends - time.monotonic(), 0.001),
+        }
+        if configuration.proxy or configuration.proxy_headers:
+            options = websocket_proxycare(options, configuration, self._url, dict(headers))
+        socket: Any = WebSocket(sslopt=_tls(configuration, self._url), skip_utf8_validation=False)
+        socket.connect(self._url, **options)
+        return socket
+
+
+def _tls(configuration: Any, url: str) -> dict[str, Any]:
+    """As the Kubernetes client does it for its web sockets."""
+    import certifi
+
+    if not url.startswith("wss://") or not configuration.verify_ssl:
+        options: dict[str, Any] = {"cert_reqs": ssl.CERT_NONE}
+    else:
+        authority = configuration.ssl_ca_cert or certifi.where()
+        options = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": authority}
+        if configuration.assert_hostname is not None:
+            options["check_hostname"] = configuration.assert_hostname
+    for name, value in (
+        ("certfile", configuration.cert_file),
+        ("keyfile", configuration.key_file),
+        ("server_hostname", configuration.tls_server_name),
+    ):
+        options.update({name: value} if value else {})
+    return options
 
 
 def run(

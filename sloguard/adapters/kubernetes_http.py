@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from urllib3 import BaseHTTPResponse, PoolManager
+from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -151,9 +151,11 @@ class Http:
         finally:
             answer.close()
 
-    def authorization(self) -> dict[str, str]:
-        """Headers that every request bears."""
-        headers = {"User-Agent": "sloguard", **self.connection.headers}
+    def authorization(self) -> HTTPHeaderDict:
+        """Headers that every request bears; a name may be there several times."""
+        headers = HTTPHeaderDict({"User-Agent": "sloguard"})
+        for name, value in self.connection.headers:
+            headers.add(name, value)
         for setting in self.connection.configuration.auth_settings().values():
             if setting["in"] == "header" and setting["value"]:
                 headers[str(setting["key"])] = str(setting["value"])
@@ -207,7 +209,8 @@ class Http:
         url = str(self.connection.configuration.host).rstrip("/") + path
         if query:
             url += "?" + urlencode(query)
-        headers = {"Accept": accept, **self.authorization()}
+        headers = self.authorization()
+        headers["Accept"] = accept
         if body is not None:
             headers["Content-Type"] = content_type
         try:

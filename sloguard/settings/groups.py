@@ -104,7 +104,7 @@ class KubernetesSettings:
         choices=("auto", "always", "never"),
     )
     impersonate: str = _set("", "User to act as.")
-    impersonate_group: str = _set("", "Group to act as, with the user.")
+    impersonate_group: str = _set("", "Group to act as, with the user; several with commas between.")
     namespace: str = _set(
         "",
         "Where sloguard keeps what belongs to no namespace: locks of nodes, records of what was deleted.",
@@ -195,7 +195,15 @@ class ServeSettings:
         "Address under which people reach it, such as https://sloguard.example.com.",
         shown="that of the request",
     )
-    workers: int = _set(2, "Processes (or threads) that answer requests.", "whole", least=1)
+    workers: int = _set(2, "Processes that answer requests.", "whole", least=1)
+    threads: int = _set(
+        24,
+        "Requests that each of them answers at once. One that waits for a verdict or follows events "
+        "takes a thread for as long; these get two thirds at most.",
+        "whole",
+        least=3,
+        most=1000,
+    )
     experiments: tuple[str, ...] = _set(
         (), "Directories of experiments that it offers; looked at again when they change.", "list"
     )
