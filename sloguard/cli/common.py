@@ -161,15 +161,22 @@ def load_experiment(
         fail(f"{files} {has} {count} problem{'s' if count != 1 else ''}; nothing was touched")
 
 
-def plain_logs() -> None:
-    """Log lines on stderr, in one line each; with ``SLOGUARD_DEBUG`` all of sloguard's, with tracebacks."""
+def plain_logs(mask: Callable[[str], str] = str) -> None:
+    """Log lines on stderr, in one line each; with ``SLOGUARD_DEBUG`` all of sloguard's, with tracebacks.
+
+    ``mask`` takes the secrets out of them.
+    """
     import logging
 
     class OneLine(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             text = f"{record.levelname.lower()}: {record.getMessage()}"
             error = record.exc_info[1] if record.exc_info else None
-            return text if error is None else f"{text}: {type(error).__name__}: {error}"
+            return mask(text if error is None else f"{text}: {type(error).__name__}: {error}")
+
+    class Whole(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return mask(super().format(record))
 
     # Python's handler of last resort: used where a driver has set up none of its own.
     if logging.lastResort is not None:
@@ -177,7 +184,9 @@ def plain_logs() -> None:
     if os.environ.get("SLOGUARD_DEBUG"):
         ours = logging.getLogger("sloguard")
         ours.setLevel(logging.DEBUG)
-        ours.addHandler(logging.StreamHandler())
+        handler = logging.StreamHandler()
+        handler.setFormatter(Whole())
+        ours.addHandler(handler)
         ours.propagate = False
 
 
@@ -209,8 +218,9 @@ def console(*, stderr: bool = False) -> Console:
 def show_verdict(document: Mapping[str, Any], format_: str, output: Path | None) -> bool:
     """Print a verdict in one of FORMATS, or write it to a file; False where it could not be printed."""
     text = rendered(document, format_)
+    exact = format_ in ("json", "junit")
     if output is None:
-        return _print(text)
+        return _print(text, exact)
     from sloguard.render.files import write_atomically
 
     try:
@@ -218,13 +228,13 @@ def show_verdict(document: Mapping[str, Any], format_: str, output: Path | None)
     except OSError as error:
         # The verdict is worth more than the file: it is still said.
         tell(f"sloguard: {output} could not be written: {error.strerror}")
-        return _print(text)
+        return _print(text, exact)
     return True
 
 
-def _print(text: str) -> bool:
+def _print(text: str, exact: bool) -> bool:
     """A verdict on stdout. Where it cannot be read it is a verdict all the same: the exit code tells it."""
-    error = deliver(text)
+    error = deliver(text, exact=exact)
     if error is not None and not isinstance(error, BrokenPipeError):
         tell(f"sloguard: the verdict could not be printed: {error.strerror or error}")
     return error is None

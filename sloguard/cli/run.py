@@ -31,7 +31,7 @@ from sloguard.cli.common import (
     the_store,
     variable_options,
 )
-from sloguard.cli.streams import tell
+from sloguard.cli.streams import Masked, tell
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
@@ -117,10 +117,12 @@ def _run(
     flags: dict[str, Any],
 ) -> int:
     from sloguard.bootstrap import new_run_id, options, ports
+    from sloguard.core.masking import Masker
     from sloguard.engine.control import Control
     from sloguard.ports import OutsideError
 
-    plain_logs()
+    mask = Masker.of(experiment.secrets).text
+    plain_logs(mask)
     store = the_store(settings)
     try:
         made = ports(settings, store, metrics=bool(experiment.slos or experiment.guards))
@@ -131,8 +133,8 @@ def _run(
     if dry_run:
         with stopping(control):
             return _dry(experiment, made, chosen, control)
-    # What functions and controls print is no result.
-    with stopping(control), redirect_stdout(sys.stderr):
+    # What functions and controls print is no result, and may hold what they were trusted with.
+    with stopping(control), redirect_stdout(Masked(sys.stderr, mask)):
         recover_dead_runs(store, settings)
         keeping = _Keeping(store)
         with _beating(store, chosen.run):

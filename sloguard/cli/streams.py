@@ -6,8 +6,10 @@ Nobody who stops reading changes what a run does, or its exit code.
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 import click
@@ -37,13 +39,18 @@ def make_safe() -> None:
             stream.reconfigure(errors="sloguard")  # type: ignore[union-attr]  # text streams all
 
 
-def deliver(text: str, *, err: bool = False) -> OSError | None:
-    """Print; what stood in the way where nobody can read it any more. Never raises for that."""
-    stream = sys.stderr if err else sys.stdout
-    if not _knows_all(stream):
+def deliver(
+    text: str, *, err: bool = False, exact: bool = False, to: TextIO | None = None
+) -> OSError | None:
+    """Print; what stood in the way where nobody can read it any more. Never raises for that.
+
+    ``exact``: a program reads it, and wants the same characters however they are written.
+    """
+    stream = to or (sys.stderr if err else sys.stdout)
+    if not exact and not _knows_all(stream):
         text = text.translate(_PLAIN)
     try:
-        click.echo(text, nl=False, err=err)
+        click.echo(text, nl=False, err=err, file=to)
     except OSError as error:
         _mute(stream)
         return error
@@ -55,6 +62,30 @@ def deliver(text: str, *, err: bool = False) -> OSError | None:
 def tell(text: str) -> None:
     """A line on stderr, for whoever still listens."""
     deliver(f"{text}\n", err=True)
+
+
+class Masked(io.TextIOBase):
+    """Another stream, with the secrets left out of what is written to it."""
+
+    def __init__(self, stream: TextIO, mask: Callable[[str], str]) -> None:
+        self._stream, self._mask = stream, mask
+
+    def write(self, text: str) -> int:
+        """All of it at once: a secret in two pieces is none that could be known."""
+        self._stream.write(self._mask(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """What was written goes out."""
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        """As of the stream itself."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """As of the stream itself."""
+        return self._stream.fileno()
 
 
 def _knows_all(stream: TextIO) -> bool:
