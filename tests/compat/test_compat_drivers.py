@@ -44,15 +44,6 @@ def test_the_driver_itself_is_called_where_it_is_wanted(tmp_path):
     assert not [a for a in done.json["activities"] if "runs_as" in a]
 
 
-def test_the_document_can_want_it(tmp_path):
-    document = yaml.safe_load((CORPUS / "pod-one-with-steady-state.yaml").read_text())
-    document["extensions"] = [{"name": "sloguard", "use-drivers": True}]
-    file = tmp_path / "experiment.json"
-    file.write_text(json.dumps(document))
-    assert ran(tmp_path, "run", file).json["outcome"] == "met"
-    assert (tmp_path / "called").exists()
-
-
 def test_what_sloguard_has_no_function_for_is_called_on_the_driver(tmp_path):
     document = yaml.safe_load((CORPUS / "pod-one.yaml").read_text())
     provider = document["method"][0]["provider"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from sloguard.ports.resources import (
     NETWORK_POLICIES,
     NODES,
 )
+from tests.conftest import REAL_CLUSTER
 from tests.fakes.kubernetes.server import KubernetesDouble
 from tests.fakes.kubernetes.trouble import Rule
 from tests.support.clusters import Ground, essence
@@ -383,7 +385,7 @@ def test_a_rollback_sets_what_something_else_has_changed(world):
 
 def test_slos_and_probes_judge_the_same_experiment(world, start_prometheus):
     prometheus = start_prometheus(targets={"shop": [world.shop.host]})
-    _await_history(prometheus.url, 2)
+    _await_history(prometheus.url, 1)
     ended = world.run(
         "pod-one-with-slos", "--prometheus", prometheus.url, "--step", "1s", outcome=Outcome.MET
     )
@@ -438,3 +440,80 @@ def _await_history(url: str, seconds: float) -> None:
             return
         assert time.monotonic() < ends
         time.sleep(0.2)
+
+
+ANYWHERE = """
+title: A shop without errors of its mesh, and without its stock
+description: By the names of both drivers, on whatever cluster there is
+steady-state-hypothesis:
+  title: Its objects are there
+  probes:
+  - type: probe
+    name: route-is-there
+    tolerance: 200
+    provider: {type: python, module: chaosistio.fault.probes, func: get_virtual_service,
+      arguments: {virtual_service_name: checkout, ns: NAMESPACE}}
+  - type: probe
+    name: namespace-is-there
+    tolerance: true
+    provider: {type: python, module: chaosk8s.namespace.probes, func: namespace_exists, arguments: {name: NAMESPACE}}
+method:
+- type: action
+  name: abort
+  provider: {type: python, module: chaosistio.fault.actions, func: add_abort_fault,
+    arguments: {virtual_service_name: checkout, http_status: 503, percentage: 50, ns: NAMESPACE,
+      routes: [{destination: {host: checkout, subset: primary}}]}}
+- type: action
+  name: scale
+  provider: {type: python, module: chaosk8s.deployment.actions, func: scale_deployment,
+    arguments: {name: checkout, replicas: 0, ns: NAMESPACE}}
+- type: action
+  name: cordon
+  provider: {type: python, module: chaosk8s.node.actions, func: cordon_node, arguments: {name: NODE}}
+rollbacks:
+- type: action
+  name: no-abort
+  provider: {type: python, module: chaosistio.fault.actions, func: remove_abort_fault,
+    arguments: {virtual_service_name: checkout, ns: NAMESPACE, routes: [{destination: {host: checkout, subset: primary}}]}}
+- type: action
+  name: scale-back
+  provider: {type: python, module: chaosk8s.deployment.actions, func: scale_deployment,
+    arguments: {name: checkout, replicas: 2, ns: NAMESPACE}}
+- type: action
+  name: uncordon
+  provider: {type: python, module: chaosk8s.node.actions, func: uncordon_node, arguments: {name: NODE}}
+"""
+
+
+@pytest.mark.cluster
+def test_on_any_cluster_all_is_as_before(ground, tmp_path):
+    node, namespace = ground.node(), ground.namespace()
+    ground.deployment(namespace, replicas=2)
+    ground.virtual_service(namespace)
+    cluster = ground.cluster
+
+    def picture() -> list[Any]:
+        objects = (
+            cluster.get(DEPLOYMENTS, "checkout", namespace),
+            cluster.get(ground.virtual_services(), "checkout", namespace),
+            cluster.get(NODES, node),
+        )
+        return [essence(obj) for obj in objects]
+
+    before = picture()
+    file = tmp_path / "experiment.yaml"
+    file.write_text(ANYWHERE.replace("NAMESPACE", namespace).replace("NODE", node))
+    config = os.environ.get(REAL_CLUSTER) or str(tmp_path / "kubeconfig")
+    given = {"SLOGUARD_KUBERNETES_KUBECONFIG": config}
+    try:
+        done = CliRunner().invoke(
+            cli, ["run", str(file), "--format", "json"], env=environment(tmp_path, given)
+        )
+    finally:
+        ambient._provided.clear()
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert {f["status"] for f in document["faults"]} == {"undone"}
+    assert len(document["faults"]) == 3
+    assert {a["status"] for a in document["activities"]} == {"succeeded"}
+    assert picture() == before
