@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from sloguard.core.model import Activity
-from sloguard.engine.aliases import Drivers, resolved
+from sloguard.engine.aliases import resolved
+from sloguard.engine.drivers import Drivers
 from sloguard.engine.ports_bundle import Ports
 from sloguard.providers.calls import call, check
 from sloguard.providers.result import Refused, Result, UrlPolicy

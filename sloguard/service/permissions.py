@@ -2,7 +2,8 @@
 
 An experiment in a directory of the service may always use sloguard's own faults and probes, and http
 providers within ``serve.allow_urls``. Processes and other Python code (controls are such) have to be allowed
-for its directory. What a request gives as variables reaches no process and no name of code, allowed or not.
+for its directory; so has the one fault that starts a command of the experiment's on this machine. What a
+request gives as variables reaches no process, no command, no path and no name of code, allowed or not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from sloguard.spec.substitution import Scope
 
 PROCESS, PYTHON = "process", "python"
 PERMISSIONS = frozenset({PROCESS, PYTHON})
+HTTP = "http"
+#: By what a provider is known.
+_KEYS = {PYTHON: ("module", "func"), PROCESS: ("path",), HTTP: ("url",)}
 _OWN_ROOMS = ("sloguard.faults.", "sloguard.probes.")
+#: Own faults that do on this machine what a process provider does, with the arguments that make them do so.
+_COMMANDS = {"sloguard.faults.processes.restart": ("command", "directory", "log")}
+#: Arguments that are commands, paths or manifests, of whichever fault or provider.
+_NOT_FOR_REQUESTS = frozenset(
+    "cmd command directory in_cluster log manifest pid_file undo_cmd verify_tls".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +73,7 @@ def closed_to_requests(declared: Mapping[str, Json]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     names = declared.get("configuration") or {}
     for path, provider in _providers(declared, ""):
-        if _kind(provider) == PROCESS:
-            exposed: Any = provider
-        else:
-            exposed = [provider.get("module"), provider.get("func")]
+        exposed = _exposed(provider)
         for name in names if isinstance(names, Mapping) else ():
             if name not in found and _mentions(exposed, str(name)):
                 found[str(name)] = path
@@ -96,12 +103,37 @@ def _need(path: str, provider: Mapping[str, Json], *, drivers: bool = True) -> N
     if _kind(provider) == PROCESS:
         return Need(PROCESS, path, f"the process {provider.get('path')!r}")
     module, func = str(provider.get("module") or ""), str(provider.get("func") or "")
-    if _kind(provider) != PYTHON or is_own(module, func):
+    if _kind(provider) != PYTHON:
         return None
+    if is_own(module, func):
+        return _command(path, provider, f"{module}.{func}")
     if drivers and _stands_in(path, module, func):
         return None
     what = f"{module}.{func}" if func else f"the control {module}"
     return Need(PYTHON, path, f"the Python code {what}")
+
+
+def _command(path: str, provider: Mapping[str, Json], name: str) -> Need | None:
+    """A fault of ours that is told to start something of the experiment's."""
+    arguments = provider.get("arguments") or {}
+    given = _COMMANDS.get(name, ())
+    # A lone variable may bring in anything.
+    if isinstance(arguments, Mapping) and not any(arguments.get(key) is not None for key in given):
+        return None
+    return Need(PROCESS, path, f"a command of {name}") if given else None
+
+
+def _exposed(provider: Mapping[str, Json]) -> Any:
+    """The parts of a provider that no value of a request may be in."""
+    if _kind(provider) == PROCESS:
+        return provider
+    arguments = provider.get("arguments")
+    parts = [provider.get("module"), provider.get("func"), provider.get("verify_tls")]
+    if _kind(provider) == HTTP:
+        return parts
+    if not isinstance(arguments, Mapping):
+        return [*parts, arguments]
+    return [*parts, *(v for key, v in arguments.items() if str(key) in _NOT_FOR_REQUESTS)]
 
 
 def _stands_in(path: str, module: str, func: str) -> bool:
@@ -115,12 +147,9 @@ def _kind(provider: Mapping[str, Json]) -> str:
 
 
 def _providers(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    """Whatever looks like a python or process provider, at any depth: rather one too many."""
+    """Whatever looks like a provider, at any depth: rather one too many."""
     if isinstance(value, Mapping):
-        kind = _kind(value)
-        if (kind == PYTHON and ("module" in value or "func" in value)) or (
-            kind == PROCESS and "path" in value
-        ):
+        if any(key in value for key in _KEYS.get(_kind(value), ())):
             yield path, value
         for key, child in value.items():
             yield from _providers(child, f"{path}.{key}" if path else str(key))

@@ -206,6 +206,58 @@ def test_code_that_is_not_sloguards_own_needs_permission(
     assert allowed.catalogue.get("a").valid
 
 
+RESTART = {"type": "python", "module": "sloguard.faults.processes", "func": "restart"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        ({"name_pattern": "x"}, True),
+        ({"name_pattern": "x", "command": "id > /tmp/x"}, False),
+        ({"name_pattern": "x", "log": "/etc/cron.d/x"}, False),
+        ("${arguments}", False),
+    ],
+    ids=str,
+)
+def test_a_fault_that_starts_a_command_needs_the_permission_of_a_process(
+    tmp_path: Path, arguments: Any, allowed: bool
+) -> None:
+    provider = {**RESTART, "arguments": arguments}
+    document = experiment(
+        method=[{**ACTION, "provider": provider}],
+        configuration={"arguments": {"name_pattern": "x", "command": "id"}},
+    )
+    for permission, valid in (("", allowed), ("process", True)):
+        folder = Folder(tmp_path / f"shop{permission}", permission)
+        folder.write("a.yaml", document)
+        assert folder.catalogue.get("a").valid is valid, folder.problems("a")
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {**RESTART, "arguments": {"name_pattern": "x", "command": ["sleep", "${v}"]}},
+        {**RESTART, "arguments": {"pid_file": "${v}"}},
+        {
+            "type": "python",
+            "module": "sloguard.faults.kubernetes",
+            "func": "apply",
+            "arguments": {"manifest": "$v"},
+        },
+        {"type": "http", "url": "http://x", "verify_tls": "${v}"},
+        {"type": "process", "path": "true", "arguments": ["${v}"]},
+    ],
+    ids=str,
+)
+def test_requests_reach_no_command_and_no_path(tmp_path: Path, provider: dict[str, Any]) -> None:
+    folder = Folder(tmp_path / "shop", "process+python")
+    actions = [{**ACTION, "provider": provider}]
+    folder.write("a.yaml", experiment(method=actions, configuration={"v": "x", "w": "y"}))
+    folder.at += 5
+    assert set(folder.catalogue.get("a").closed) == {"v"}
+    assert folder.problems("a") == ""
+
+
 def test_controls_are_code(folder: Folder) -> None:
     control = {"name": "c", "provider": {"type": "python", "module": "my_control"}}
     folder.write("a.yaml", fine(controls=[control]))
