@@ -29,7 +29,17 @@ _OWN_ROOMS = ("sloguard.faults.", "sloguard.probes.")
 _COMMANDS = {"sloguard.faults.processes.restart": ("command", "directory", "log")}
 #: Arguments that are commands, paths or manifests, of whichever fault or provider.
 _NOT_FOR_REQUESTS = frozenset(
-    "cmd command directory in_cluster log manifest pid_file undo_cmd verify_tls".split()
+    [
+        "cmd",
+        "command",
+        "directory",
+        "in_cluster",
+        "log",
+        "manifest",
+        "pid_file",
+        "undo_cmd",
+        "verify_tls",
+    ]
 )
 
 
