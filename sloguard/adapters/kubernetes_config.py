@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from urllib.parse import quote
 from sloguard.ports import ClusterError, ClusterUnauthorized, Whereabouts
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+_Headers = tuple[tuple[str, str], ...]
+_Read = tuple[Any, str, str, _Headers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,9 @@ def connection(
     """Read the configuration. ``account``: where a pod finds its service account. Raises ClusterError with what is missing and where it was looked for."""
     inside = _is_inside(settings, environ)
     configuration, context, its_namespace, its_headers = (
-        _service_account(environ, account) if inside else _kubeconfig(settings, environ)
+        _service_account(environ, account)
+        if inside
+        else _in_time(settings.timeout, lambda: _kubeconfig(settings, environ))
     )
     here = _whereabouts(context, environ, account)
     return Connection(
@@ -61,6 +68,30 @@ def connection(
         whereabouts=here,
         own_namespace=settings.namespace or here.namespace or its_namespace or "default",
     )
+
+
+def _in_time(seconds: float, read: Callable[[], _Read]) -> _Read:
+    """A kubeconfig may name a program that gets credentials, which the Kubernetes client waits for as long
+    as it takes: a login that nobody answers, say. Raises ClusterError."""
+    found: list[_Read] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            found.append(read())
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="kubeconfig", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not found:
+        raise ClusterError(
+            f"the program that the kubeconfig names for credentials has not answered within {seconds:g}s"
+        )
+    return found[0]
 
 
 def _impersonation(settings: KubernetesSettings) -> tuple[tuple[str, str], ...]:
@@ -108,10 +139,7 @@ def _default_file() -> Path:
     return Path("~/.kube/config").expanduser()
 
 
-_Headers = tuple[tuple[str, str], ...]
-
-
-def _service_account(environ: Mapping[str, str], account: Path) -> tuple[Any, str, str, _Headers]:
+def _service_account(environ: Mapping[str, str], account: Path) -> _Read:
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException
     from kubernetes.config.incluster_config import InClusterConfigLoader
@@ -129,9 +157,7 @@ def _service_account(environ: Mapping[str, str], account: Path) -> tuple[Any, st
     return configuration, "in-cluster", "", ()
 
 
-def _kubeconfig(
-    settings: KubernetesSettings, environ: Mapping[str, str]
-) -> tuple[Any, str, str, _Headers]:
+def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> _Read:
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException
     from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger

@@ -23,9 +23,22 @@ if TYPE_CHECKING:
     help="Undo what is found on the cluster as well, by the records on its objects, whoever put it there.",
 )
 @click.option("--context", help="Context of the kubeconfig, with --cluster.")
+@click.option(
+    "--ns",
+    "namespaces",
+    multiple=True,
+    metavar="NAMESPACE",
+    help="Look only into this namespace, with --cluster; can be repeated.",
+)
 @store_option
 @config_option
-def command(cluster: bool, context: str | None, store: str | None, config: Path | None) -> None:
+def command(
+    cluster: bool,
+    context: str | None,
+    namespaces: tuple[str, ...],
+    store: str | None,
+    config: Path | None,
+) -> None:
     """Finish what killed runs have left: end their processes, undo their faults, run their rollbacks.
 
     Runs that are alive are left alone. Safe to call at any time, again, and twice at once. Ends with 0
@@ -53,7 +66,7 @@ def command(cluster: bool, context: str | None, store: str | None, config: Path 
         elif text := line(event):
             tell(text)
     if cluster:
-        found, stuck = _recover_cluster(made, opened, context)
+        found, stuck = _recover_cluster(made, opened, context, namespaces or None)
         finished, left = finished + found, left + stuck
     if not finished:
         alive = sum(run.alive for run in opened.unfinished())
@@ -69,7 +82,9 @@ def say(text: str) -> None:
     deliver(visible(text) + "\n")
 
 
-def _recover_cluster(made: Ports, opened: Store, context: str | None) -> tuple[int, int]:
+def _recover_cluster(
+    made: Ports, opened: Store, context: str | None, namespaces: tuple[str, ...] | None
+) -> tuple[int, int]:
     """How much was found on the cluster, and how much of it is left."""
     from sloguard.cli.common import fail
     from sloguard.core.model import EXIT_FAILED
@@ -79,7 +94,7 @@ def _recover_cluster(made: Ports, opened: Store, context: str | None) -> tuple[i
     alive = [run.id for run in opened.unfinished() if run.alive]
     found = left = 0
     try:
-        for fault in recover_cluster(made.clusters, context, alive=alive):
+        for fault in recover_cluster(made.clusters, context, alive=alive, namespaces=namespaces):
             found += 1
             left += fault.status == "left"
             say(f"{fault.target}: {fault.status}: {fault.fault} {fault.detail}".rstrip())

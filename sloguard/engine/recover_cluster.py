@@ -23,11 +23,15 @@ _LOOKS = 3
 
 
 def recover_cluster(
-    clusters: Clusters, context: str | None = None, *, alive: Collection[str] = ()
+    clusters: Clusters,
+    context: str | None = None,
+    *,
+    alive: Collection[str] = (),
+    namespaces: Sequence[str] | None = None,
 ) -> Iterator[FaultRecord]:
     """Undo every entry of a run that is not alive, newest first; one FaultRecord each.
 
-    ``alive``: runs that the local store knows to be under way. What could not be looked at, and what is a
+    ``alive``: runs that the local store knows to be under way. ``namespaces``: look only into these. What could not be looked at, and what is a
     live run's, is told as ``left`` and ``injected``. A run that was killed a moment ago is not known to be
     dead before its Lease has expired, and is waited for. Raises ClusterError where the cluster is unreachable.
     """
@@ -35,7 +39,7 @@ def recover_cluster(
     told: set[str] = set()
     for _ in range(_LOOKS):
         again = False
-        for record in _looked(clusters, cluster, alive, told):
+        for record in _looked(clusters, cluster, alive, told, namespaces):
             again = again or record.status == "undone"
             yield record
         if not again:
@@ -43,15 +47,19 @@ def recover_cluster(
 
 
 def _looked(
-    clusters: Clusters, cluster: Cluster, alive: Collection[str], told: set[str]
+    clusters: Clusters,
+    cluster: Cluster,
+    alive: Collection[str],
+    told: set[str],
+    namespaces: Sequence[str] | None,
 ) -> Iterator[FaultRecord]:
     """Undo what is found in one look. ``told``: what was told of in earlier ones, and is now."""
-    found, problems = marked_objects(cluster)
+    found, problems = marked_objects(cluster, namespaces)
     for problem in problems:
         if problem not in told:
             yield FaultRecord(id="", fault="", target=cluster.name, status="left", detail=problem)
     told.update(problems)
-    under_way = _under_way(cluster, found, alive)
+    under_way = _under_way(cluster, found, alive, namespaces)
     for resource, obj in found:
         if str(obj["metadata"].get("uid")) in told:
             continue
@@ -75,14 +83,17 @@ def _looked(
 
 
 def _under_way(
-    cluster: Cluster, found: Sequence[tuple[Resource, Object]], known: Collection[str]
+    cluster: Cluster,
+    found: Sequence[tuple[Resource, Object]],
+    known: Collection[str],
+    namespaces: Sequence[str] | None,
 ) -> frozenset[str]:
     runs: set[str] = set()
     for _, obj in found:
         # One that cannot be read is told of later.
         with contextlib.suppress(FaultError):
             runs |= {str(entry.get("run") or "") for entry in entries(obj)}
-    return frozenset(known) | alive_among(cluster, runs - set(known))
+    return frozenset(known) | alive_among(cluster, runs - set(known), namespaces=namespaces)
 
 
 def _undone(

@@ -13,22 +13,19 @@ from typing import Any
 
 from sloguard.core.model import Activity, Experiment
 from sloguard.engine.aliases import drivers_for, provider_of
+from sloguard.faults import marking
 from sloguard.ports import Cluster, Resource
-from sloguard.ports.resources import (
-    CONFIG_MAPS,
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    ISTIO_VERSIONS,
-    JOBS,
-    LEASES,
-    NETWORK_POLICIES,
-    NODES,
-    STATEFUL_SETS,
-    virtual_services,
-)
+from sloguard.ports.resources import ISTIO_VERSIONS, LEASES, NETWORK_POLICIES, virtual_services
 from sloguard.ports.rights import Call, Need, guessed, needs_of, on
 
 RECOVERY = "recovery"
+#: How what sloguard's own faults leave on each kind is undone: changed back, made again, or deleted.
+_UNDOING = {
+    **{kind.kind: ("patch", "create") for kind in marking.CHANGED},
+    NETWORK_POLICIES.kind: ("delete",),
+    **{kind.kind: ("delete",) for kind in marking.MADE},
+    virtual_services(ISTIO_VERSIONS[0]).kind: ("patch",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +184,10 @@ def recovering(namespaces: Iterable[str] | None = None) -> Iterator[Demand]:
     """What ``recover --cluster`` takes: to find all that is marked, to see who is alive, and to undo
     what sloguard's own faults leave there. ``namespaces``: only these; None: the whole cluster."""
     places: tuple[str | None, ...] = (None,) if namespaces is None else tuple(namespaces)
-    workloads = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
     needs: list[Need] = []
-    for kind in (*workloads, virtual_services(ISTIO_VERSIONS[0])):
-        needs += on(kind, "list", "get", "patch", namespaces=places)
-    for kind in workloads:
-        needs += on(kind, "create", namespaces=places)
-    if namespaces is None:
-        needs += on(NODES, "list", "get", "patch", "create")
-    needs += on(NETWORK_POLICIES, "list", "get", "delete", namespaces=places)
-    needs += on(CONFIG_MAPS, "list", "get", "delete", namespaces=places)
-    needs += on(JOBS, "list", "get", "delete", namespaces=places)
+    for kind in (*marking.CHANGED, *marking.MADE, virtual_services(ISTIO_VERSIONS[0])):
+        if kind.namespaced or namespaces is None:
+            needs += on(kind, "list", "get", *_UNDOING[kind.kind], namespaces=places)
     needs += on(LEASES, "list", namespaces=places)
     for need in needs:
         yield Demand(None, need, (RECOVERY,))

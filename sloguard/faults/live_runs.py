@@ -39,15 +39,20 @@ def is_held(lease: Object, now: float) -> bool:
 
 
 def alive(
-    cluster: Cluster, runs: Collection[str], wait: Callable[[float], object] = time.sleep
+    cluster: Cluster,
+    runs: Collection[str],
+    wait: Callable[[float], object] = time.sleep,
+    namespaces: Collection[str] | None = None,
 ) -> frozenset[str]:
     """Which of these runs are under way. A Lease that is held may be a dead run's that has not expired
-    yet, so this looks until it is renewed or not held any more: as long as a Lease lasts, at most."""
+    yet, so this looks until it is renewed or not held any more: as long as a Lease lasts, at most.
+    ``namespaces``: only the Leases of these."""
+    places: tuple[str | None, ...] = (None,) if namespaces is None else tuple(namespaces)
     undecided: dict[str, str] = {}
     living: set[str] = set()
     first = True
     while True:
-        leases = cluster.list(LEASES, labels=LABEL)
+        leases = [one for place in places for one in cluster.list(LEASES, place, labels=LABEL)]
         now = cluster.now()
         held: dict[str, str] = {}
         for lease in leases:

@@ -45,6 +45,9 @@ from sloguard.ports.resources import (
 
 #: On objects that sloguard itself has made, so that they are found without looking at all of a kind.
 LABEL = "sloguard.io/undo"
+#: The kinds whose objects faults change or delete, beside VirtualServices, and those that they make.
+CHANGED = (NODES, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, NETWORK_POLICIES)
+MADE = (JOBS, CONFIG_MAPS)
 #: How long others' writes may come in between, seconds, before a change is given up.
 PATIENCE = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
@@ -172,17 +175,23 @@ def place_of(record: Mapping[str, Any], context: Context) -> tuple[Cluster, Reso
     return cluster, resource
 
 
-def marked_objects(cluster: Cluster) -> tuple[list[tuple[Resource, Object]], list[str]]:
-    """Every object of the cluster with an undo record on it, and what could not be looked at."""
-    kinds = [NODES, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, NETWORK_POLICIES]
+def marked_objects(
+    cluster: Cluster, namespaces: Sequence[str] | None = None
+) -> tuple[list[tuple[Resource, Object]], list[str]]:
+    """Every object with an undo record on it, and what could not be looked at: of the whole cluster, or of
+    these namespaces, and of nothing that is in none."""
+    kinds = list(CHANGED)
     served = cluster.versions(ISTIO)
     kinds += [virtual_services(served[0])] if served else []
+    looks = [(kind, "") for kind in kinds] + [(kind, LABEL) for kind in MADE]
+    places: Sequence[str | None] = (None,) if namespaces is None else namespaces
     found: list[tuple[Resource, Object]] = []
     problems: list[str] = []
-    made = [(JOBS, LABEL), (CONFIG_MAPS, LABEL)]
-    for kind, labels in [*((kind, "") for kind in kinds), *made]:
+    for kind, labels, place in [(kind, text, place) for kind, text in looks for place in places]:
+        if place is not None and not kind.namespaced:
+            continue
         try:
-            objects = cluster.list(kind, labels=labels)
+            objects = cluster.list(kind, place, labels=labels)
         except (ClusterForbidden, ClusterNotFound) as error:
             problems.append(f"{kind.full_name} could not be looked at: {error}")
             continue

@@ -47,7 +47,9 @@ class Listener(BaseHTTPRequestHandler):
 def configured(folder: Path, url: str, **user: Any) -> Path:
     config = {
         "clusters": [{"name": "c", "cluster": {"server": url}}],
-        "users": [{"name": "u", "user": {"token": ADMIN_TOKEN, **user}}],
+        "users": [
+            {"name": "u", "user": user if "exec" in user else {"token": ADMIN_TOKEN, **user}}
+        ],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }
@@ -147,3 +149,13 @@ def test_in_a_pod_the_service_account_is_used_over_tls(certificates, tmp_path):
         (account / "ca.crt").write_bytes(certificates.certificate("client").read_bytes())
         with pytest.raises(ClusterError, match="is not trusted"):
             KubernetesCluster(settings, environ=environ, account=account).versions("apps")
+
+
+def test_a_program_for_credentials_that_hangs_is_not_waited_for_for_ever(double, tmp_path):
+    program = tmp_path / "login"
+    program.write_text("#!/bin/sh\nexec sleep 5\n")
+    program.chmod(0o755)
+    exec_ = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(program)}
+    path = configured(tmp_path, double.url, exec={**exec_, "interactiveMode": "Never"})
+    with pytest.raises(ClusterError, match=r"has not answered within 0\.3s"):
+        KubernetesCluster(KubernetesSettings(kubeconfig=path, timeout=0.3), environ={})

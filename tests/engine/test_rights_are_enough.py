@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from sloguard.adapters.kubernetes_locks import LeaseLocks
+from sloguard.engine.recover_cluster import recover_cluster
+from sloguard.engine.rights import recovering
 from sloguard.faults.base import Context, FaultError, find_fault
 from sloguard.ports import ClusterForbidden, Object
 from sloguard.ports.rights import Call, Need, smallest
 from sloguard.render.rbac import roles
+from tests.fakes.recording import RecordingCluster
 from tests.support.accounts import Account
 from tests.support.clusters import Ground, essence
 
@@ -142,3 +145,43 @@ def refused() -> Any:
 def settle(ground: Ground, world: dict[str, str]) -> None:
     """Until the controllers have brought back what went."""
     ground.ready_pods(world["ns"], "app=checkout", 2)
+
+
+LEFT: list[tuple[str, dict[str, Any]]] = [
+    ("netpol.isolate_pods", {"ns": NS, "label_selector": "app=checkout"}),
+    ("istio.add_abort_fault", {"ns": NS, "virtual_service_name": "checkout"}),
+    ("deployments.scale_deployment", {"ns": NS, "name": "checkout", "replicas": 1}),
+    ("deployments.delete_deployment", {"ns": NS, "name": "checkout"}),
+    ("nodes.cordon_node", {"name": NODE}),
+]
+
+
+@pytest.mark.parametrize("where", ["cluster", "namespace"])
+def test_what_recovery_takes_is_enough_for_what_faults_leave(ground, world, account, where):
+    if where == "cluster" and ground.double is None:
+        pytest.skip("others may be there, too")
+    before = seen(ground, world)
+    left = [one for one in LEFT if where == "cluster" or not one[0].startswith("nodes")]
+    for name, arguments in left:
+        fault, able = find_fault(name), Context(cluster=lambda _c: ground.direct, run="a-dead-run")
+        given = {k: v.format(**world) if isinstance(v, str) else v for k, v in arguments.items()}
+        for injection in fault.plan(given, able).injections:
+            fault.inject(injection, able)
+    places = None if where == "cluster" else [world["ns"]]
+    needs = [demand.need for demand in recovering(places)]
+    made = roles(needs, name=f"sloguard-{ground.mark}", account=(account.namespace, account.name))
+    assert {body["kind"] for body in made if "rules" in body} == (
+        {"ClusterRole"} if where == "cluster" else {"Role"}
+    )
+    account.give(made)
+    account.soon(lambda: all(allowed(account, need) for need in needs))
+    recorder = RecordingCluster(account.cluster)
+    told = list(recover_cluster(lambda _c: cast(Any, recorder), namespaces=places))
+    assert {one.status for one in told} <= {"undone", "nothing-to-undo"}, told
+    settle(ground, world)
+    assert seen(ground, world) == before
+    # Each kind is looked through, and nothing else is done than what was declared.
+    listed = {n.resource.plural for n in recorder.used.values() if n.verb == "list"}
+    assert listed == {n.resource.plural for n in needs if n.verb == "list"}
+    for used in recorder.used.values():
+        assert any(need.covers(used) for need in needs), f"not declared: {used}"
