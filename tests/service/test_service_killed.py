@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ import pytest
 from sloguard.core.model import Outcome
 from sloguard.ports.service import JobState
 from tests.support.calling import eventually
+from tests.support.command import sloguard
 from tests.support.servers import PrometheusServer, free_port, has
-from tests.support.service_lab import ServiceLab, judged, stopping
+from tests.support.service_lab import UP, ServiceLab, judged, stopping
 from tests.support.victims import Victims, is_stopped
 
 pytestmark = pytest.mark.integration
@@ -87,12 +89,15 @@ def test_runs_survive_the_service_and_what_dies_with_it_is_undone(
 
 
 def test_workers_that_are_killed_alone_are_cleaned_up_after(
-    lab: ServiceLab, victims: list[Victims]
+    lab: ServiceLab, victims: list[Victims], tmp_path: Path
 ) -> None:
     broken = [one.start() for one in victims[:2]]
+    phases = {"before": "2s", "during": "1s", "after": "1s"}
+    (lab.slos / "itself.json").write_text(json.dumps({"phases": phases, "slos": [UP]}))
     for name, one in zip(NAMES, victims[:2], strict=False):
         phases = {"before": "0s", "during": "60s", "after": "0s"}
         lab.write(name, stopping(one.word, phases=phases))
+    window, _ = lab.windows.open(slos="itself", title="Two workers die", tool="this test")
     ids = [lab.submit(name) for name in NAMES[:2]]
     lab.start()
     lab.until(lambda: all(is_stopped(i) for some in broken for i in some))
@@ -103,3 +108,15 @@ def test_workers_that_are_killed_alone_are_cleaned_up_after(
     assert [run.outcome for run in runs] == [Outcome.ABORTED] * 2
     assert [run.reason for run in runs] == ["interrupted", "SIGTERM"]
     assert not any(is_stopped(i) for some in broken for i in some)
+
+    # What another tool would have broken meanwhile is judged like a run of sloguard's own.
+    lab.windows.close(window.id)
+    lab.until_over(window.id)
+    judged_window = lab.opened.run(window.id)
+    assert (judged_window.outcome, judged_window.kind) == (Outcome.MET, "window"), lab.said()
+    drawn = sloguard("chart", window.id, home=tmp_path, env={"SLOGUARD_STORE_URL": lab.store})
+    assert drawn.code == 0, drawn.err
+    again = sloguard(
+        "judge", "--run", window.id, home=tmp_path, env={"SLOGUARD_STORE_URL": lab.store}
+    )
+    assert (again.code, "met" in again.out) == (0, True), again.err

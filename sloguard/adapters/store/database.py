@@ -167,7 +167,15 @@ class Database:
 
 
 def _psycopg_arguments() -> dict[str, Any]:
-    return {"connect_timeout": CONNECT_SECONDS, "application_name": "sloguard"}
+    return {
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "sloguard",
+        # A server that is cut off must not hold up a run that has something to undo.
+        "keepalives_idle": CONNECT_SECONDS,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 2000 * CONNECT_SECONDS,
+    }
 
 
 def _prepare_file(path: Path) -> None:
