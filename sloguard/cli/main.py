@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("sloguard.cli.schema", "Print the JSON Schema of experiments, for editors."),
     "init": ("sloguard.cli.init", "Write a first experiment from what Prometheus has."),
     "discover": ("sloguard.cli.discover", "List the faults and probes with their arguments."),
+    "serve": ("sloguard.cli.serve", "Serve verdicts, charts and runs over HTTP."),
     "demo": ("sloguard.cli.demo", "A shop of real processes, broken four times."),
     "rbac": (
         "sloguard.cli.rbac",

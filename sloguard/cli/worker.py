@@ -72,9 +72,10 @@ def recover(elsewhere: bool, left_too: bool) -> None:
 
 
 @command.command("serve")
+@click.option("--until-eof", is_flag=True, help="Also end when the standard input does.")
 @store_option
 @config_option
-def serve(store: str | None, config: Path | None) -> None:
+def serve(until_eof: bool, store: str | None, config: Path | None) -> None:
     """Take jobs and give them to workers until a signal comes; no web pages."""
     from sloguard.bootstrap import service
 
@@ -83,9 +84,18 @@ def serve(store: str | None, config: Path | None) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    if until_eof:
+        # Whoever started this holds the other end, and it closes however that one dies.
+        threading.Thread(target=_read_to_end, args=(stop,), daemon=True).start()
     made.start()
     stop.wait()
     made.stop()
+
+
+def _read_to_end(stop: threading.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    stop.set()
 
 
 def _opened(config: Path | None = None, **flags: Any) -> tuple[Settings, Store, Catalogue]:

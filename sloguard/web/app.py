@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from flask import Flask
 
 from sloguard.web import hooks, problems
@@ -37,7 +39,8 @@ def create_app(parts: Parts) -> Flask:
         telemetry=telemetry,
         pictures=Shelf(_PICTURES),
         prometheus=Remembered(parts.prometheus),
-        openapi=document(RESOURCES, with_security=parts.identify is not anybody),
+        # Made when it is first asked for: nobody waits for it at the start.
+        openapi=cache(lambda: document(RESOURCES, with_security=parts.identify is not anybody)),
     )
     app.extensions[EXTENSION] = service
     problems.register(app)

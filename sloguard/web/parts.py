@@ -35,6 +35,7 @@ class Parts:
     ``prometheus``: asks Prometheus whether it is there; raises OutsideError. ``identify``: see
     ``identity``. ``now``: seconds since the epoch, UTC. ``stopping``: whether the server is about to
     end, so that long requests end soon. ``most_waiting``: requests of one process that may wait at once.
+    ``heartbeat``: so long a stream may be silent before proxies think that nobody is there, seconds.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Parts:
     now: Callable[[], float] = time.time
     stopping: Callable[[], bool] = field(default=lambda: False)
     most_waiting: int = 16
+    heartbeat: float = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ class Service:
     telemetry: Telemetry
     pictures: Shelf
     prometheus: Remembered
-    openapi: Json
+    openapi: Callable[[], Json]
 
     @property
     def store(self) -> Store:

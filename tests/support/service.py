@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
+import sqlite3
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -98,9 +101,12 @@ def make_world(
     identify: Identify = anybody,
     settings: Mapping[str, Any] | None = None,
     now: Callable[[], float] = lambda: NOW,
-    most_waiting: int = 16,
+    **more: Any,
 ) -> World:
-    """A service whose clock stands at NOW, with one good experiment, one broken one and a set of SLOs."""
+    """A service whose clock stands at NOW, with one good experiment, one broken one and a set of SLOs.
+
+    ``more``: further fields of Parts.
+    """
     experiments, slos = directory / "experiments", directory / "slos"
     for place in (experiments, slos):
         place.mkdir(exist_ok=True)
@@ -108,7 +114,7 @@ def make_world(
     (experiments / "broken.yaml").write_text(BROKEN)
     (slos / "checkout.yaml").write_text(SLOS)
     (slos / "bad.yaml").write_text("slos: [{name: x}]")
-    store = Store(url or str(directory / "runs.db"))
+    store = Store(url or _fresh_store(directory / "runs.db"))
     chosen = Settings()
     chosen = replace(
         chosen, serve=replace(chosen.serve, **{"access_log": False, **(settings or {})})
@@ -149,9 +155,27 @@ def make_world(
         identify=identify,
         now=now,
         stopping=lambda: stopping[0],
-        most_waiting=most_waiting,
+        **more,
     )
     return World(store, create_app(parts), directory, parts, away, stopping)
+
+
+@functools.cache
+def _empty_store() -> bytes:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "runs.db")
+        Store(str(path)).dispose()
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        return path.read_bytes()
+
+
+def _fresh_store(path: Path) -> str:
+    """Migrating takes most of the time of a small test: that is done once."""
+    if not path.exists():
+        path.write_bytes(_empty_store())
+    return str(path)
 
 
 def body_of(answer: Any) -> Any:

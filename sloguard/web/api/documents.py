@@ -28,7 +28,7 @@ _CSP = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; f
 )
 def openapi() -> Response:
     """This document."""
-    body = msgspec.json.encode(service().openapi)
+    body = msgspec.json.encode(service().openapi())
     tag = tag_of(body)
     return unchanged(tag) or lasting(body, JSON, tag)
 
@@ -40,7 +40,7 @@ def openapi() -> Response:
 )
 def page() -> Response:
     """The document as a page to read; nothing in it comes from elsewhere."""
-    text = render_template("api.html", api=service().openapi, problems=problem_kinds())
+    text = render_template("api.html", api=service().openapi(), problems=problem_kinds())
     made = Response(text, mimetype="text/html")
     made.headers["Content-Security-Policy"] = _CSP
     made.headers["Cache-Control"] = "private, no-cache"

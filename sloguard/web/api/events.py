@@ -19,8 +19,6 @@ from sloguard.web.shaping import API
 
 resource = Resource("events", API, about="What happens in a run, as it happens.")
 
-#: So long nothing may be heard before proxies think that nobody is there, seconds.
-HEARTBEAT = 15.0
 #: How long a client waits before it connects again, milliseconds.
 _RETRY = 2000
 
@@ -92,7 +90,7 @@ def _ended(here: Service, run: str) -> bool | None:
 
 def _stream(here: Service, run: str, after: int, *, follow: bool) -> Iterator[bytes]:
     yield b"retry: %d\n\n" % _RETRY
-    spoken = time.monotonic()
+    spoken, heartbeat = time.monotonic(), here.parts.heartbeat
     while True:
         turn = here.watcher.turn
         # Asked before reading: what was written until the end is then among what is read.
@@ -105,8 +103,8 @@ def _stream(here: Service, run: str, after: int, *, follow: bool) -> Iterator[by
             return
         if here.watcher.stopping:
             return
-        here.watcher.wait(turn, max(HEARTBEAT - (time.monotonic() - spoken), 0.1))
-        if time.monotonic() - spoken >= HEARTBEAT:
+        here.watcher.wait(turn, max(heartbeat - (time.monotonic() - spoken), 0.1))
+        if time.monotonic() - spoken >= heartbeat:
             yield b": still here\n\n"
             spoken = time.monotonic()
 
