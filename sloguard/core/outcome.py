@@ -126,6 +126,9 @@ def _judged(facts: RunFacts) -> Iterator[tuple[Verdict, str]]:
     # What cut the run short explains more than what it left undecided.
     for reason in facts.inconclusive:
         yield Verdict.INCONCLUSIVE, reason
+    for record in failed_actions(facts):
+        why = record.error or record.status
+        yield Verdict.INCONCLUSIVE, f"the fault was not injected: {record.activity.name}: {why}"
     for slo in facts.slos:
         yield slo.verdict, slo.reason
     for probe in facts.probes:
@@ -133,9 +136,6 @@ def _judged(facts: RunFacts) -> Iterator[tuple[Verdict, str]]:
     for alert in facts.alerts:
         if "verdict" in alert:
             yield Verdict(alert["verdict"]), str(alert.get("reason", ""))
-    for record in failed_actions(facts):
-        why = record.error or record.status
-        yield Verdict.INCONCLUSIVE, f"the fault was not injected: {record.activity.name}: {why}"
 
 
 def _score(facts: RunFacts) -> float | None:

@@ -96,6 +96,9 @@ def test_a_failed_action_is_not_green_unless_something_proves_a_deviation(status
     concluded = conclude(facts(MET, activities=(failed(status),)))
     assert concluded.outcome is Outcome.INCONCLUSIVE
     assert concluded.reason == "the fault was not injected: lose-a-pod: exit code 1"
+    # What it left undecided follows from it.
+    concluded = conclude(facts(INCONCLUSIVE, activities=(failed(status),)))
+    assert concluded.reason == "the fault was not injected: lose-a-pod: exit code 1 (and 1 more)"
     assert conclude(facts(DEVIATED, activities=(failed(status),))).outcome is Outcome.DEVIATED
 
 
