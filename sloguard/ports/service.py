@@ -259,6 +259,31 @@ class Tokens(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A login of a browser. It ends with its token, whatever ``expires_at`` says."""
+
+    token: Token
+    created_at: float
+    expires_at: float
+
+
+class Sessions(Protocol):
+    """Logins, the same for every process and replica of a service; hashed at rest."""
+
+    def create_session(self, token: str, *, expires_at: float) -> str:
+        """Begin a session of a token (its id); its secret, which is told this once only."""
+        ...
+
+    def verify_session(self, secret: str) -> Session | None:
+        """The session of a secret; None for one that is unknown or over, or whose token is."""
+        ...
+
+    def end_session(self, secret: str) -> bool:
+        """End a session at once; False: there was none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """Something was changed: who (``token:ci``, ``user:ada``), from where (address), what, on what.
 

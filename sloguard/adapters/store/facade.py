@@ -14,13 +14,23 @@ from sloguard.adapters.store.liveness import myself
 from sloguard.adapters.store.reading import ReadingPart
 from sloguard.adapters.store.recording import Recorder
 from sloguard.adapters.store.serving import ServingPart
+from sloguard.adapters.store.sessions import SessionsPart
 from sloguard.adapters.store.tokens import TokensPart
 from sloguard.adapters.store.windows import WindowsPart
 from sloguard.core.events import Event
 from sloguard.host.identity import Identity
 
 
-class Store(LedgerPart, ReadingPart, KeepingPart, ServingPart, WindowsPart, TokensPart, AuditPart):
+class Store(
+    LedgerPart,
+    ReadingPart,
+    KeepingPart,
+    ServingPart,
+    WindowsPart,
+    TokensPart,
+    SessionsPart,
+    AuditPart,
+):
     """Runs on disk: records events, keeps the ledger, finds what was left, reads it all back.
 
     ``url``: a file's path, ``sqlite:////PATH`` or ``postgresql://USER@HOST/DATABASE``. Opening creates

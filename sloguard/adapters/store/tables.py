@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 #: The schema this code speaks, and all that it can bring up to it, oldest first.
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "sloguard_schema"
 
@@ -301,6 +301,18 @@ tokens = Table(
     Column("last_used_at", Double),
     Column("revoked_at", Double),
     Column("revoked_by", CleanText, nullable=False),
+)
+
+# Of the secret in a browser's cookie only a hash is kept, and no session outlives its token.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("token", _Id, ForeignKey("tokens.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("sessions_by_token", "token", "created_at"),
+    Index("sessions_by_expiry", "expires_at"),
 )
 
 audit = Table(

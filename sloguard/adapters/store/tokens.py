@@ -7,22 +7,33 @@ import hmac
 import re
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from sloguard.adapters.store.base import StorePart, parsed
 from sloguard.adapters.store.tables import tokens
 from sloguard.core.jsonable import dump
 from sloguard.ports.service import Scope, Token, TokenNotFound
 
-if TYPE_CHECKING:
-    from sloguard.adapters.store.base import AnyRow
-
 #: When a token was last used is written at most this often, in seconds.
 USED_SECONDS = 60.0
 # The secret is random over all of its length, so a plain hash is enough: there is nothing to guess.
 _SECRET_BYTES = 32
+COLUMNS = (
+    tokens.c.id,
+    tokens.c.name,
+    tokens.c.scopes,
+    tokens.c.created_at,
+    tokens.c.created_by,
+    tokens.c.expires_at,
+    tokens.c.last_used_at,
+    tokens.c.revoked_at,
+    tokens.c.revoked_by,
+)
+_ALL = select(*COLUMNS).order_by(tokens.c.number)
+_ONE = select(*COLUMNS).where(tokens.c.id == bindparam("token"))
+_WITH_HASH = select(tokens.c.hash, *COLUMNS).where(tokens.c.id == bindparam("token"))
 _FORM = re.compile(r"slg_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
 
 
@@ -48,34 +59,34 @@ class TokensPart(StorePart):
         }
         with self._database.writing() as connection:
             connection.execute(insert(tokens).values(**values))
-            row = connection.execute(select(tokens).where(tokens.c.id == made)).one()
-        return _token(row), f"slg_{made}_{words}"
+            row = connection.execute(_ONE, {"token": made}).one()
+        return token_of(row), f"slg_{made}_{words}"
 
     def verify_token(self, secret: str) -> Token | None:
         """The valid token of a secret; None for one that is unknown, expired or revoked."""
         found = _FORM.fullmatch(secret)
         if found is None:
             return None
-        with self._database.reading() as connection:
-            row = connection.execute(select(tokens).where(tokens.c.id == found.group(1))).first()
+        rows = self._database.rows(_WITH_HASH, {"token": found.group(1)})
         # Compared where there is none, too: how long it takes tells nothing.
-        same = hmac.compare_digest(_hash(found.group(2)), row.hash if row is not None else "0" * 64)
-        now = self._now()
-        if row is None or not same or row.revoked_at is not None:
+        kept = str(rows[0][0]) if rows else "0" * 64
+        if not hmac.compare_digest(_hash(found.group(2)), kept) or not rows:
             return None
-        if row.expires_at is not None and row.expires_at <= now:
+        token, now = token_of(rows[0][1:]), self._now()
+        if token.revoked_at is not None:
             return None
-        if row.last_used_at is None or now - row.last_used_at >= USED_SECONDS:
+        if token.expires_at is not None and token.expires_at <= now:
+            return None
+        if token.last_used_at is None or now - token.last_used_at >= USED_SECONDS:
             with self._database.writing(durable=False) as connection:
-                mine = tokens.c.id == row.id
+                mine = tokens.c.id == token.id
                 connection.execute(update(tokens).where(mine).values(last_used_at=now))
-        return _token(row)
+        return token
 
     def tokens(self) -> Sequence[Token]:
         """All, oldest first, the expired and revoked ones too."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(tokens).order_by(tokens.c.number))
-            return tuple(_token(row) for row in rows)
+            return tuple(token_of(row) for row in connection.execute(_ALL))
 
     def revoke_token(self, id: str, *, by: str = "") -> Token:
         """End a token at once; again changes nothing. Raises TokenNotFound."""
@@ -83,27 +94,29 @@ class TokensPart(StorePart):
         with self._database.writing() as connection:
             ended = update(tokens).where(valid).values(revoked_at=self._now(), revoked_by=by)
             connection.execute(ended)
-            row = connection.execute(select(tokens).where(tokens.c.id == id)).first()
+            row = connection.execute(_ONE, {"token": id}).first()
         if row is None:
             raise TokenNotFound(
                 f"there is no token '{id}'; 'sloguard token list' shows those there are"
             )
-        return _token(row)
+        return token_of(row)
 
 
 def _hash(words: str) -> str:
     return hashlib.sha256(words.encode()).hexdigest()
 
 
-def _token(row: AnyRow) -> Token:
+def token_of(row: Sequence[Any]) -> Token:
+    """The token of a row of COLUMNS."""
+    id, name, scopes, created_at, created_by, expires_at, last_used_at, revoked_at, revoked_by = row
     return Token(
-        id=row.id,
-        name=row.name,
-        scopes=frozenset(Scope(scope) for scope in parsed(row.scopes)),
-        created_at=row.created_at,
-        created_by=row.created_by,
-        expires_at=row.expires_at,
-        last_used_at=row.last_used_at,
-        revoked_at=row.revoked_at,
-        revoked_by=row.revoked_by,
+        id=id,
+        name=name,
+        scopes=frozenset(Scope(scope) for scope in parsed(scopes)),
+        created_at=created_at,
+        created_by=created_by,
+        expires_at=expires_at,
+        last_used_at=last_used_at,
+        revoked_at=revoked_at,
+        revoked_by=revoked_by,
     )

@@ -106,6 +106,10 @@ def test_what_the_service_kept_is_there_in_every_later_version(tmp_path: Path) -
             assert (window.id, window.removed) == ("20260103T000000-window", {"pod": ["web-1"]})
             (entry,) = store.audit_entries()
             assert (entry.who, entry.action, entry.detail) == ("token:ci", "run", {"tags": ["a"]})
+            if revision > "0002":
+                login = store.verify_session("A" * 43)
+                assert login is not None
+                assert login.token == token
 
 
 def later(tmp_path: Path, more: str = "") -> Path:
