@@ -338,6 +338,9 @@ def _removal(
     meant = [
         obj for obj in _found(cluster, resource, name, rules, labels) if not within(rules)(obj)
     ]
+    if not meant:
+        which = f" named {name}" if name else f" with {labels}" if labels else ""
+        raise NothingToHit(f"no VirtualService{which} in {rules}")
     more = {"kind": kind, "destinations": destinations_of(routes), "foreign": bool(foreign)}
     fault_name = f"istio.remove_{kind}_fault"
     text = "kubectl edit {object}: put back what its annotation sloguard.io/undo tells"

@@ -35,7 +35,8 @@ def _text(event: ev.Event) -> str | None:
         case ev.ActivityEnded():
             return _ended(event)
         case ev.FaultPlanned():
-            return f"{event.fault} will hit: {', '.join(event.targets) or 'nothing'}"
+            summary = f" ({event.summary})" if event.summary else ""
+            return f"{event.fault} will hit: {', '.join(event.targets) or 'nothing'}{summary}"
         case ev.FaultChanged():
             detail = f" ({event.fault.detail})" if event.fault.detail else ""
             return f"{event.fault.fault} on {event.fault.target}: {event.fault.status}{detail}"

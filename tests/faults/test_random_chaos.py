@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import random
 from collections import Counter
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 
 from sloguard.faults.base import Context, FaultError, NothingToHit, NotNow, Plan, find_fault
 from sloguard.faults.hours import Hours
@@ -329,6 +332,15 @@ def test_outside_of_the_hours_nothing_is_planned_and_the_next_time_is_told():
     late = {**arguments, "times": 3, "every": "1h", "within": {"max_virtual_services": 3}}
     with pytest.raises(NotNow, match="the last one would come"):
         planned(objects, late, at=moment("2026-07-01T13:00:00+00:00"))
+
+
+def test_the_example_of_the_docs_makes_sense():
+    text = (Path(__file__).parents[2] / "docs" / "kubernetes.md").read_text("utf-8")
+    (activity,) = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
+    arguments = {**activity["provider"]["arguments"], "ns": "*"}
+    for at, allowed in (("2026-12-23T12:00:00+00:00", True), ("2026-12-25T12:00:00+00:00", False)):
+        with contextlib.nullcontext() if allowed else pytest.raises(NotNow):
+            assert planned(town(random.Random(2)), arguments, at=moment(at)).injections
 
 
 # On a cluster.
