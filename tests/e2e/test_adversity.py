@@ -444,8 +444,8 @@ def test_prometheus_frozen_and_thawed(theatre: Theatre, world: World) -> None:
     scene.write(takes=3.5, **{"abort-when": [rail]})
     run = scene.start(env={"SLOGUARD_PROMETHEUS_DEADLINE": "4s"})
     scene.wait_until_broken()
-    world.freeze(signal.SIGSTOP)
-    thaw = threading.Timer(3.0, world.freeze, [signal.SIGCONT])
+    world.prometheus.freeze()
+    thaw = threading.Timer(3.0, world.prometheus.thaw)
     thaw.start()
     begun = time.monotonic()
     try:

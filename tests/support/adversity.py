@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -175,12 +174,6 @@ class World:
             return bool(result) and float(result[0]["value"][1]) >= seconds
 
         Scene.wait_for(there)
-
-    def freeze(self, signal: int) -> None:
-        """Send Prometheus SIGSTOP, or SIGCONT again; done when every thread of it has heard."""
-        assert self.prometheus.process is not None
-        pid = self.prometheus.process.pid
-        os.kill(pid, signal)
 
     def close(self) -> None:
         """End everything."""

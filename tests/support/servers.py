@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -86,6 +87,22 @@ class Server:
     def kill(self) -> None:
         """End it as the kernel would."""
         self._end(kill=True)
+
+    def freeze(self) -> None:
+        """Stop it (SIGSTOP); done when every thread of it stands still."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 10
+        threads = Path(f"/proc/{self.process.pid}/task")
+        while any(_state(thread) != "T" for thread in threads.iterdir()):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.command()[0]} does not stand still")
+            time.sleep(0.005)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def _end(self, *, kill: bool) -> None:
         if self.process is None:
@@ -231,6 +248,14 @@ class AlertmanagerServer(Server):
         config = {"route": route, "receivers": [receiver]}
         (self.directory / "alertmanager.yml").write_text(json.dumps(config), "utf-8")
         super().start()
+
+
+def _state(thread: Path) -> str:
+    """A thread's state as the kernel tells it; one that has ended stands still."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "T"
 
 
 def create_blocks(openmetrics: Path, data: Path) -> None:
