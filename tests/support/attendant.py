@@ -37,6 +37,7 @@ class Attendant:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._since: dict[tuple[str, str], float] = {}
+        self._was_ready: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._attend, name="attendant", daemon=True)
         self._thread.start()
@@ -67,7 +68,10 @@ class Attendant:
 
     def _node(self, node: Object) -> None:
         taints = node["spec"].get("taints") or []
-        if not is_ready(node):
+        uid = str(node["metadata"]["uid"])
+        if is_ready(node):
+            self._was_ready.add(uid)
+        if not is_ready(node) and uid not in self._was_ready:
             self._late(node, "ready", lambda: self._say_ready(node))
         elif any(t["key"] == _NOT_READY for t in taints):
             kept = [t for t in taints if t["key"] != _NOT_READY]
@@ -94,7 +98,8 @@ class Attendant:
             )
         elif not pod["spec"].get("nodeName"):
             self._late(pod, "bind", lambda: self._bind(pod))
-        elif not is_ready(pod) or not pod["status"].get("podIP"):
+        elif pod["status"].get("phase") == "Pending":
+            # What has run and does not any more is what a test is about.
             self._late(pod, "run", lambda: self._say_running(pod))
 
     def _bind(self, pod: Object) -> None:

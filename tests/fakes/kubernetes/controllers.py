@@ -345,15 +345,20 @@ class Controllers:
 
     def _daemon_sets(self) -> None:
         for owner in self._kept("DaemonSet"):
-            selector = owner["spec"]["template"]["spec"].get("nodeSelector") or {}
-            nodes = {
-                n["metadata"]["name"]
-                for n in self._state.all("Node")
-                if all((n["metadata"].get("labels") or {}).get(k) == v for k, v in selector.items())
-            }
-            on = {p["spec"].get("nodeName") for p in self._owned("Pod", owner)}
-            for node in sorted(nodes - on):
+            nodes = self._nodes_of(owner)
+            on = {p["spec"].get("nodeName"): p for p in self._owned("Pod", owner)}
+            for node in sorted(nodes - on.keys()):
                 self._make_pod("DaemonSet", owner, node=node)
+            for node in on.keys() - nodes:
+                self._end(on[node])
+
+    def _nodes_of(self, daemon_set: Object) -> set[str]:
+        selector = daemon_set["spec"]["template"]["spec"].get("nodeSelector") or {}
+        return {
+            str(node["metadata"]["name"])
+            for node in self._state.all("Node")
+            if selector.items() <= (node["metadata"].get("labels") or {}).items()
+        }
 
     def _jobs(self) -> None:
         jobs.step(
@@ -621,7 +626,7 @@ class Controllers:
             self._put("Deployment", deployment)
         for owner in self._state.all("DaemonSet"):
             pods = self._owned("Pod", owner)
-            wanted = len(self._state.all("Node"))
+            wanted = len(self._nodes_of(owner))
             ready = sum(map(_is_ready, pods))
             owner["status"] = {
                 "currentNumberScheduled": len(pods),
