@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,10 @@ CLAIM = "SLOGUARD_JOB_CLAIM"
 MOST_ATTEMPTS = 3
 #: How often the queue is looked at, in seconds; a new job of this process is taken at once.
 LOOK_SECONDS = 0.5
+#: A worker that has not begun by then never will, in seconds.
+START_SECONDS = 120.0
+#: How often it is looked for jobs that were taken here and then lost, in seconds.
+LOST_SECONDS = 5.0
 _TAIL = 2000
 
 
@@ -31,6 +37,14 @@ class _Worker:
     process: subprocess.Popen[bytes]
     identity: Identity | None
     log: Path
+
+
+@dataclass(slots=True)
+class _Taken:
+    """``begins_by`` None: it was looked at already."""
+
+    job: Job
+    begins_by: float | None
 
 
 class LocalExecutor:
@@ -80,6 +94,12 @@ class LocalExecutor:
         if worker is not None and worker.identity is not None:
             send(worker.identity, signal.SIGTERM)
 
+    def kill(self, handle: str) -> None:
+        """End a worker that has not begun: it has nothing to undo."""
+        worker = self._workers.get(handle)
+        if worker is not None and worker.identity is not None:
+            send(worker.identity, signal.SIGKILL)
+
     def forget(self, handle: str) -> str:
         """Of a worker that has ended: how, and the end of what it said."""
         with self._guard:
@@ -102,10 +122,13 @@ class Dispatcher:
         name: str,
         limit: int,
         ended: Callable[[], object] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._jobs, self._executor = jobs, executor
         self._name, self._limit, self._ended = name, limit, ended
-        self._under_way: dict[str, Job] = {}
+        self._monotonic = monotonic
+        self._under_way: dict[str, _Taken] = {}
+        self._looked = monotonic()
 
     @property
     def busy(self) -> bool:
@@ -114,8 +137,12 @@ class Dispatcher:
 
     def turn(self, *, take: bool = True) -> None:
         """Look after the workers, and take what may start. Raises OutsideError where the store is away."""
-        for handle in [h for h in self._under_way if not self._executor.alive(h)]:
-            self._after(handle)
+        for handle in list(self._under_way):
+            if not self._executor.alive(handle):
+                self._after(handle)
+            else:
+                self._check(handle)
+        self._find_lost()
         while take and (job := self._jobs.claim(self._name, limit=self._limit)):
             self._start(job)
 
@@ -132,11 +159,34 @@ class Dispatcher:
             give_back(self._jobs, job, str(error))
             return
         log.info("job %s: worker %s", job.id, handle)
-        self._under_way[handle] = job
+        self._under_way[handle] = _Taken(job, self._monotonic() + START_SECONDS)
+
+    def _check(self, handle: str) -> None:
+        """A worker that hangs before it has begun holds a place, and hears no abort."""
+        taken = self._under_way[handle]
+        if taken.begins_by is None or self._monotonic() < taken.begins_by:
+            return
+        taken.begins_by = None
+        job = self._jobs.job(taken.job.id)
+        if job is not None and job.state is JobState.STARTING and job.claim == taken.job.claim:
+            log.error("job %s: its worker has not begun in time, and is ended", job.id)
+            self._executor.kill(handle)
+
+    def _find_lost(self) -> None:
+        """Jobs that this process took while the store was going away, so that nobody works on them."""
+        now = self._monotonic()
+        if now - self._looked < LOST_SECONDS:
+            return
+        self._looked = now
+        known = {taken.job.claim for taken in self._under_way.values()}
+        me = f"{socket.gethostname()}:{os.getpid()}"
+        for job in self._jobs.jobs((JobState.STARTING,)):
+            if (job.executor, job.worker) == (self._name, me) and job.claim not in known:
+                give_back(self._jobs, job, "it was taken, and the store went away")
 
     def _after(self, handle: str) -> None:
         """A worker has ended. One that never began gives its job back; the rest is the janitor's."""
-        taken = self._under_way[handle]
+        taken = self._under_way[handle].job
         job = self._jobs.job(taken.id)
         how = self._executor.forget(handle)
         del self._under_way[handle]

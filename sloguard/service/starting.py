@@ -19,6 +19,7 @@ from sloguard.ports import Runs, UnfinishedRun
 from sloguard.ports.service import Job, Jobs, JobState, Leases
 from sloguard.service.executor import give_back
 from sloguard.service.guarding import guarded, guarded_probe
+from sloguard.service.permissions import PERMISSIONS
 from sloguard.service.windows import WindowDesk
 from sloguard.service.worker import Bench
 from sloguard.spec import load
@@ -161,7 +162,7 @@ class Janitor:
                 job.id,
                 JobState.ENDED,
                 exit_code=EXIT_CODES[Outcome(outcome)],
-                detail="its worker died; what it had broken was undone",
+                detail=f"its worker died; the run ended {outcome}",
                 claim=job.claim,
             )
 
@@ -188,8 +189,10 @@ def recover_dead(
 ) -> Iterator[Event]:
     """Finish every dead run of this machine, and with ``elsewhere`` of all others; its events.
 
-    A run that the service had started is held to what its directory allows. ``load_any`` reads the
-    experiments of the others (``engine.recover.Load``). ``left_too``: also what could not be undone before.
+    A run that the service had started is held to the addresses that are allowed; the rest of it was
+    looked at before it began, and it is undone whatever its directory allows by now. ``load_any`` reads
+    the experiments of the others (``engine.recover.Load``). ``left_too``: also what could not be undone
+    before.
     """
     seen = [run for run in store.unfinished() if _is_dead(run, elsewhere=elsewhere)]
     if left_too:
@@ -197,10 +200,8 @@ def recover_dead(
     for run in seen:
         ports, reading = bench.ports(False), load_any
         if store.job(run.id) is not None:
-            entry = bench.catalogue.of_file(run.source)
-            allowed = entry.allowed if entry is not None else frozenset()
-            ports = guarded(ports, allowed, bench.allow_url)
-            reading = _reader(allowed, bench)
+            ports = guarded(ports, PERMISSIONS, bench.allow_url)
+            reading = _reader(bench)
         only = _Only(store, run.id)
         for event in recover(only, ports, reading, bench.options(), left_too=left_too):
             yield event
@@ -208,10 +209,8 @@ def recover_dead(
                 log.info("run %s: %s: %s", event.run, event.outcome, event.reason)
 
 
-def _reader(
-    allowed: frozenset[str], bench: Bench
-) -> Callable[[str | Mapping[str, Any], Mapping[str, Any]], Experiment]:
-    probe = guarded_probe(allowed, bench.allow_url)
+def _reader(bench: Bench) -> Callable[[str | Mapping[str, Any], Mapping[str, Any]], Experiment]:
+    probe = guarded_probe(PERMISSIONS, bench.allow_url)
 
     def read(source: str | Mapping[str, Any], variables: Mapping[str, Any]) -> Experiment:
         return load(source, variables=variables, run_probe=probe)

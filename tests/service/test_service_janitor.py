@@ -281,6 +281,39 @@ def test_a_worker_that_cannot_be_started_fails_its_job(house: House) -> None:
     assert "no worker could be started" in job.detail
 
 
+def test_a_worker_that_hangs_before_it_begins_makes_room(house: House) -> None:
+    house.store.enqueue(JobRequest(id="j1"))
+    executor = LocalExecutor(
+        [sys.executable, "-c", "import time; time.sleep(60)"], house.folder / "jobs"
+    )
+    hanging = Dispatcher(house.store, executor, name="here", limit=1, monotonic=lambda: house.at)
+    hanging.turn()
+    house.store.ask_abort("j1", "too slow", "user:ada")
+    assert hanging.busy
+    house.at += 121
+    turned(hanging, lambda: house.state("j1").is_over)
+    assert house.state("j1") is JobState.CANCELLED
+    assert not hanging.busy
+
+
+def test_a_job_that_was_taken_and_lost_is_found_again(house: House) -> None:
+    """As when the answer to a claim is lost: it is ours, and we do not know of it."""
+    house.store.enqueue(JobRequest(id="j1"))
+    assert house.store.claim("here", limit=1)
+    idle = Dispatcher(
+        house.store,
+        LocalExecutor(["true"], house.folder / "jobs"),
+        name="here",
+        limit=1,
+        monotonic=lambda: house.at,
+    )
+    idle.turn(take=False)
+    assert house.state("j1") is JobState.STARTING
+    house.at += 6
+    idle.turn(take=False)
+    assert house.state("j1") is JobState.QUEUED
+
+
 def test_workers_know_their_claim_and_outlive_this_process_group(house: House) -> None:
     code = (
         "import os, sys; open(sys.argv[1] + '.out', 'w')"
