@@ -3,6 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class RunLine(NamedTuple):
+    """One line of a list of runs, as the store has it: ``tags`` is JSON text.
+
+    ``outcome`` and ``score`` may be there before the run has ended (``ended_at``). ``alive``: its process
+    still runs.
+    """
+
+    id: str
+    kind: str
+    experiment: str
+    title: str
+    tags: str
+    started_at: float
+    ended_at: float | None
+    outcome: str | None
+    score: float | None
+    reason: str
+    origin: str
+    alive: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 from flask import Response
 from pydantic import BaseModel
 
 from sloguard.core.document import activity_json, fault_json, timeline_json
 from sloguard.core.history import RunSummary, StoredRun
 from sloguard.core.jsonable import jsonable
-from sloguard.core.tallies import LatestRun
+from sloguard.core.tallies import LatestRun, RunLine
 from sloguard.core.text import iso_time
 from sloguard.ports.service import Job, Window
 from sloguard.web.answers import json_answer
@@ -31,17 +32,25 @@ def time_or_none(at: float | None) -> str | None:
     return None if at is None else iso_time(at)
 
 
+def line_row(run: RunLine) -> Json:
+    """One line of a list, from the store's own row."""
+    return _row(run, msgspec.Raw(run.tags.encode()))
+
+
 def run_row(run: RunSummary) -> Json:
-    """One line of a list."""
+    """The same of a run that was read whole, or by its tag or time."""
+    return _row(run, run.tags)
+
+
+def _row(run: RunSummary | RunLine, tags: Any) -> Json:
     ended = run.ended_at is not None
-    state = "ended" if ended else "running" if run.alive else "interrupted"
     return {
         "run": run.id,
         "kind": run.kind,
         "experiment": run.experiment,
         "title": run.title,
-        "tags": run.tags,
-        "state": state,
+        "tags": tags,
+        "state": "ended" if ended else "running" if run.alive else "interrupted",
         "outcome": run.outcome if ended else None,
         "score": run.score if ended else None,
         "reason": run.reason,

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, func, literal, select
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    FromClause,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
 from sloguard.adapters.store.base import StorePart, parsed
 from sloguard.adapters.store.ledger import UNDONE
+from sloguard.adapters.store.liveness import is_alive
 from sloguard.adapters.store.tables import events, evidence, intents, runs
 from sloguard.core.history import StoredEvent
-from sloguard.core.tallies import LatestRun, StoredAnswer, Tally
+from sloguard.core.model import Outcome
+from sloguard.core.tallies import LatestRun, RunLine, StoredAnswer, Tally
+from sloguard.host.identity import Identity, Machine
+
+if TYPE_CHECKING:
+    from sloguard.adapters.store.base import AnySelect
 
 _ANSWER = select(
     runs.c.id, runs.c.title, runs.c.ended_at, runs.c.outcome, runs.c.reason, runs.c.document
@@ -22,7 +42,7 @@ _EVENTS = (
     .order_by(events.c.number)
     .limit(500)
 )
-_LATEST = select(
+_LATEST = (
     runs.c.id,
     runs.c.experiment,
     runs.c.title,
@@ -31,6 +51,82 @@ _LATEST = select(
     runs.c.reason,
     runs.c.ended_at,
 )
+_KINDS = ("run", "window")
+_LINE = (
+    runs.c.id,
+    runs.c.kind,
+    runs.c.experiment,
+    runs.c.title,
+    runs.c.tags,
+    runs.c.started_at,
+    runs.c.ended_at,
+    runs.c.outcome,
+    runs.c.score,
+    runs.c.reason,
+    runs.c.origin,
+)
+_SHOWN, _ENDED = len(_LINE), 6
+
+
+#: Whose run it is, for ``_lives``.
+_WHO = (
+    runs.c.host,
+    runs.c.boot,
+    runs.c.pid_space,
+    runs.c.pid,
+    runs.c.process_started,
+    runs.c.heartbeat,
+)
+
+
+def _latest(names: FromClause) -> AnySelect:
+    """The newest run of every one of these names with each kind and outcome: one step in an index each."""
+    kinds = union_all(*(select(literal(kind).label("kind")) for kind in _KINDS)).subquery("kinds")
+    outcomes = union_all(*(select(literal(str(o)).label("outcome")) for o in Outcome)).subquery(
+        "outcomes"
+    )
+    other = runs.alias("other")
+    newest = (
+        select(func.max(other.c.id))
+        .where(
+            other.c.experiment == names.c.name,
+            other.c.kind == kinds.c.kind,
+            other.c.outcome == outcomes.c.outcome,
+        )
+        .scalar_subquery()
+    )
+    found = select(newest.label("id")).select_from(names, kinds, outcomes).subquery("found")
+    return select(*_LATEST).join(found, found.c.id == runs.c.id).where(runs.c.ended_at.is_not(None))
+
+
+def _names() -> FromClause:
+    """Every experiment's name once, each found from the one before: no run is looked at twice."""
+    name = runs.c.experiment
+    first = select(func.min(name).label("name")).where(name > "")
+    names = first.cte("names", recursive=True)
+    following = select(func.min(name)).where(name > names.c.name).scalar_subquery()
+    return names.union_all(select(following).where(names.c.name.is_not(None)))
+
+
+_LATEST_EACH = _latest(_names())
+_LATEST_ONE = _latest(select(bindparam("experiment", type_=String).label("name")).subquery("names"))
+
+
+@cache
+def _page(wanted: tuple[str, ...], *, running: bool) -> AnySelect:
+    """The statement of a page with these filters."""
+    query = (
+        select(*_LINE, *_WHO).order_by(runs.c.id.desc()).limit(bindparam("limit", type_=Integer))
+    )
+    conditions = {
+        "before": runs.c.id < bindparam("before"),
+        "name": runs.c.experiment == bindparam("name"),
+        "kind": runs.c.kind == bindparam("kind"),
+        "outcome": runs.c.ended_at.is_(None)
+        if running
+        else and_(runs.c.outcome == bindparam("outcome"), runs.c.ended_at.is_not(None)),
+    }
+    return query.where(*(conditions[name] for name in wanted))
 
 
 class ServingPart(StorePart):
@@ -78,18 +174,40 @@ class ServingPart(StorePart):
 
         ``by_outcome``: the newest one with each outcome.
         """
-        groups = (runs.c.experiment, runs.c.outcome) if by_outcome else (runs.c.experiment,)
-        newest = (
-            select(func.max(runs.c.id))
-            .where(runs.c.outcome.is_not(None), runs.c.kind != "rejudge", runs.c.experiment != "")
-            .group_by(*groups)
+        found = self._database.rows(
+            _LATEST_EACH if experiment is None else _LATEST_ONE, {"experiment": experiment}
         )
-        if experiment is not None:
-            newest = newest.where(runs.c.experiment == experiment)
-        query = _LATEST.where(runs.c.id.in_(newest)).order_by(runs.c.experiment, runs.c.id)
-        with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-        return tuple(LatestRun(*row) for row in rows)
+        newest: dict[tuple[str, ...], LatestRun] = {}
+        for row in found:
+            run = LatestRun(*row)
+            place = (run.experiment, run.outcome) if by_outcome else (run.experiment,)
+            if place not in newest or newest[place].run < run.run:
+                newest[place] = run
+        return tuple(newest[place] for place in sorted(newest))
+
+    def run_lines(
+        self,
+        limit: int,
+        *,
+        before: str | None = None,
+        name: str | None = None,
+        kind: str | None = None,
+        outcome: str | None = None,
+    ) -> tuple[RunLine, ...]:
+        """A page of runs by id, newest first, as ``runs`` filters them; for lists that are asked for often."""
+        given = {"before": before, "name": name, "kind": kind, "outcome": outcome}
+        wanted = tuple(key for key, value in given.items() if value is not None)
+        statement = _page(wanted, running=outcome == "running")
+        found = self._database.rows(statement, {**given, "limit": limit})
+        return tuple(
+            RunLine._make((*row[:_SHOWN], row[_ENDED] is None and self._lives(row[_SHOWN:])))
+            for row in found
+        )
+
+    def _lives(self, who: Sequence[Any]) -> bool:
+        host, boot, pid_space, pid, started, heartbeat = who
+        process = Identity(pid, started, "", Machine(host, boot, pid_space))
+        return is_alive(process, heartbeat, self._now())
 
     def faults_left(self) -> int:
         """How many injections of ended runs are not undone."""

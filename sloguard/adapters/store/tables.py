@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 #: The schema this code speaks, and all that it can bring up to it, oldest first.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "sloguard_schema"
 
@@ -107,6 +107,7 @@ runs = Table(
     Index("runs_by_outcome", "outcome", "id"),
     Index("runs_by_outcome_start", "outcome", "started_at", "id"),
     Index("runs_by_kind", "kind", "id"),
+    Index("runs_by_tally", "experiment", "kind", "outcome", "id"),
 )
 
 tags = Table(

@@ -29,6 +29,7 @@ from sloguard.web.shaping import (
     API,
     job_row,
     job_shape,
+    line_row,
     page_answer,
     run_href,
     run_row,
@@ -154,21 +155,36 @@ def runs(query: RunsQuery) -> Response:
     Follow `next` (or the Link header) for older ones; pages stay whole while new runs come in.
     """
     here = service()
-    found = here.store.runs(
-        query.limit,
-        query.before,
-        name=query.experiment,
-        outcome=query.outcome,
-        kind=query.kind,
-        tag=query.tag,
-        since=seconds(query.since),
-        until=seconds(query.until),
-    )
-    rows = [run_row(run) for run in found]
+    rows, last = _found(here, query)
     if _wants_queue(query):
         rows = _queued(here, query) + rows
-    last = found[-1].id if len(found) == query.limit else None
     return page_answer("runs", rows, f"{API}/runs", query, last)
+
+
+def _found(here: Service, query: RunsQuery) -> tuple[list[dict[str, Any]], str | None]:
+    """A page, and the id of its last one where there may be more."""
+    if query.tag is None and query.since is None and query.until is None:
+        lines = here.store.run_lines(
+            query.limit,
+            before=query.before,
+            name=query.experiment,
+            kind=query.kind,
+            outcome=query.outcome,
+        )
+        rows = [line_row(line) for line in lines]
+    else:
+        summaries = here.store.runs(
+            query.limit,
+            query.before,
+            name=query.experiment,
+            outcome=query.outcome,
+            kind=query.kind,
+            tag=query.tag,
+            since=seconds(query.since),
+            until=seconds(query.until),
+        )
+        rows = [run_row(summary) for summary in summaries]
+    return rows, rows[-1]["run"] if len(rows) == query.limit else None
 
 
 def _wants_queue(query: RunsQuery) -> bool:
