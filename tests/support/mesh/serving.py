@@ -1,23 +1,22 @@
-"""Worlds over HTTP: ``/NAME/metrics`` for Prometheus, ``/NAME/app`` for users from outside."""
+"""A world over HTTP: ``/metrics`` for Prometheus, and all else for users from outside."""
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.support.mesh.world import World
 
 
-class Worlds:
-    """All worlds of a test run, by their names. ``with`` serves them."""
+class Served:
+    """``with`` serves a world on a socket that listens already."""
 
-    def __init__(self) -> None:
-        self.worlds: dict[str, World] = {}
-        self._server = _Server(self)
+    def __init__(self, world: World, listening: socket.socket) -> None:
+        self._server = _Server(world, listening)
 
-    def __enter__(self) -> Worlds:
+    def __enter__(self) -> Served:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -25,38 +24,15 @@ class Worlds:
         self._server.shutdown()
         self._server.server_close()
 
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
-
-    def url(self, name: str) -> str:
-        """Where users of a world come to."""
-        return f"http://{self.address}/{name}/app"
-
-    def jobs(self, names: Iterable[str], interval: str) -> list[dict[str, Any]]:
-        """The scrape configurations of worlds that are there, or will be."""
-        return [
-            {
-                "job_name": name,
-                "metrics_path": f"/{name}/metrics",
-                "scrape_interval": interval,
-                "scrape_timeout": interval,
-                # What metrics say of themselves stands, as with kube-state-metrics.
-                "honor_labels": True,
-                "static_configs": [{"targets": [self.address]}],
-            }
-            for name in names
-        ]
-
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 256
 
-    def __init__(self, worlds: Worlds) -> None:
-        self.worlds = worlds
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, world: World, listening: socket.socket) -> None:
+        self.world = world
+        super().__init__(listening.getsockname(), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A scrape that was given up is nobody's concern."""
@@ -71,14 +47,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        _, name, what = self.path.split("/")[:3]
-        world = self.server.worlds.worlds.get(name)
-        if world is None:
-            self._send(404, "")
-        elif what == "metrics":
-            self._send(200, world.metrics())
+        if self.path == "/metrics":
+            self._send(200, self.server.world.metrics())
         else:
-            self._send(world.hit(), "")
+            self._send(self.server.world.hit(), "")
 
     def _send(self, status: int, text: str) -> None:
         data = text.encode()

@@ -48,12 +48,12 @@ class Shop:
 
 
 def sturdy(namespace: str) -> Shop:
-    """Several of each, retries everywhere, and a front that does without what does not answer."""
+    """Several of each, retries everywhere, and each does without what does not answer."""
     return Shop(
         namespace,
         (
             Service("front", 3, calls=("checkout",), fallback=("checkout",)),
-            Service("checkout", 3, calls=("stock",)),
+            Service("checkout", 3, calls=("stock",), fallback=("stock",)),
             Service("stock", 3),
         ),
     )
@@ -68,7 +68,7 @@ def alone(namespace: str) -> Shop:
 
 def fragile(namespace: str) -> Shop:
     """One of each, which takes long to come back; nobody tries again, nobody does without anything."""
-    poor = {"replicas": 1, "retries": 0, "startup": 8.0, "capacity": 70.0, "budget": None}
+    poor = {"replicas": 1, "retries": 0, "startup": 10.0, "capacity": 70.0, "budget": None}
     return Shop(
         namespace,
         (

@@ -36,8 +36,11 @@ class World:
         self._known: dict[str, set[str]] = {}
         self._lost: dict[str, tuple[int, float]] = {}
         self._bound: dict[str, float] = {}
+        self._open = True
         self._hits: deque[float] = deque()
         self._moved: object = None
+        #: The longest time between two looks, which is more than TICK where the machine is busy.
+        self.lag = 0.0
         self._senders = neighbours.LoadPods(ground)
         self._at = time.monotonic()
 
@@ -52,10 +55,8 @@ class World:
 
     def hit(self) -> int:
         """A request from outside; gives the status that its sender gets."""
-        with self._lock:
-            self._hits.append(time.monotonic())
-        ready = self._seen.ready(self.shop.namespace, self.shop.entry)
-        return 200 if ready else 503
+        self._hits.append(time.monotonic())
+        return 200 if self._open else 503
 
     def metrics(self) -> str:
         """What a scrape finds now."""
@@ -77,6 +78,7 @@ class World:
             self._advance()
             self._notice(seen)
             self._seen = seen
+            self._open = bool(self._known[self.shop.entry])
             lost = {name: count for name, (count, _) in self._lost.items()}
             moved = (id(seen), lost, load := self._load(seen))
             if moved != self._moved:
@@ -86,6 +88,7 @@ class World:
 
     def _advance(self) -> None:
         now = time.monotonic()
+        self.lag = max(self.lag, now - self._at)
         self._counters.advance(now - self._at)
         self._at = now
 
