@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from sloguard.core.events import Event, Preflight
 from sloguard.core.model import Experiment
+from sloguard.engine.findings import Findings
+from sloguard.engine.loop import Work
 from sloguard.engine.rights import Demand, Demands, Standpoint
 from sloguard.faults.base import Plan
-from sloguard.ports import Cluster, Clusters
+from sloguard.ports import Cluster, Clusters, OutsideError
 from sloguard.ports.rights import Need
-
-_LOOKING = frozenset({"get", "list", "watch"})
+from sloguard.render.rbac import table
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +27,9 @@ class Permission:
     denied: tuple[Demand, ...]
 
     @property
-    def blind(self) -> bool:
-        """Whether not even the looking is allowed, so that nothing can be planned."""
-        return any(one.need.verb in _LOOKING for one in self.denied)
+    def final(self) -> bool:
+        """Whether something is denied that no plan can make good, so that there is no use in planning."""
+        return not all(_can_narrow(one.need) for one in self.denied)
 
     def narrowed(self, clusters: Clusters, plans: Iterable[Plan]) -> Permission:
         """What is denied in all namespaces, but allowed in each that the plans are about. Blocking."""
@@ -57,9 +60,12 @@ def _allowed(cluster: Cluster, need: Need, namespace: str | None) -> bool:
 
 
 def _allowed_in(cluster: Cluster, need: Need, places: Sequence[str]) -> bool:
-    # What has to be looked for everywhere cannot be found in some namespaces alone.
-    wide = need.namespace is None and need.resource.namespaced and need.verb not in _LOOKING
-    return wide and all(_allowed(cluster, need, place) for place in places)
+    return _can_narrow(need) and all(_allowed(cluster, need, place) for place in places)
+
+
+def _can_narrow(need: Need) -> bool:
+    """Whether it will do in some namespaces. What is looked for everywhere is not found in some alone."""
+    return need.namespace is None and need.resource.namespaced and need.verb != "list"
 
 
 def _namespaces(cluster: str, plans: Iterable[Plan]) -> Iterator[str]:
@@ -69,3 +75,57 @@ def _namespaces(cluster: str, plans: Iterable[Plan]) -> Iterator[str]:
         for injection in plan.injections:
             if injection.lock.startswith(start):
                 yield injection.lock.removeprefix(start)
+
+
+# As a part of the preflight.
+
+
+def asking(found: Findings) -> Work[tuple[Permission, ...]]:
+    """Whether these credentials may do what sloguard's own functions do on clusters, undo included."""
+    session = found.session
+    try:
+        permissions: tuple[Permission, ...] = yield from session.attempt(
+            functools.partial(ask, session.ports.clusters, session.experiment), "rights"
+        )
+    except OutsideError as error:
+        # What cannot be asked is tried: a plan on the same cluster tells what is wrong with it.
+        yield found.odd("rights", f"they could not be asked for: {error}")
+        return ()
+    for one in permissions:
+        if one.final:
+            yield from _refused(found, one)
+    return permissions
+
+
+def _refused(found: Findings, one: Permission) -> Iterator[Event]:
+    """A table of what is missing, and what gives it."""
+    session = found.session
+    missing = f"{len(one.denied)} of {len(one.needed)} that this takes on {one.name} are missing"
+    for text in (missing, *table((demand.need, demand.activities) for demand in one.denied)):
+        yield Preflight(session.now(), "rights", False, session.masker.text(text))
+    file = session.experiment.source or "EXPERIMENT"
+    account = "--service-account NAMESPACE/NAME"
+    by_hand = f"give them with: sloguard rbac {file} {account} | kubectl apply -f -"
+    yield Preflight(session.now(), "rights", False, session.masker.text(by_hand))
+    shown = ", ".join(str(demand.need) for demand in one.denied[:5])
+    more = f" and {len(one.denied) - 5} more" if len(one.denied) > 5 else ""
+    found.against.append(session.masker.text(f"rights: {missing}: {shown}{more}; {by_hand}"))
+
+
+def permitted(
+    found: Findings, permissions: Sequence[Permission], plans: Sequence[Plan]
+) -> Work[None]:
+    """Once it is known where: rights in these namespaces will do."""
+    session = found.session
+    for one in permissions:
+        try:
+            narrow = yield from session.attempt(
+                functools.partial(one.narrowed, session.ports.clusters, plans), "rights"
+            )
+        except OutsideError as error:
+            yield found.odd("rights", f"they could not be asked for: {error}")
+            continue
+        if narrow.denied:
+            yield from _refused(found, narrow)
+        else:
+            yield found.good("rights", f"all {len(one.needed)} that this takes on {one.name}")

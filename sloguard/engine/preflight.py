@@ -11,23 +11,22 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-from sloguard.core.events import Event, Note, Preflight
+from sloguard.core.events import Event, Note
 from sloguard.core.model import Activity, Guard, Slo
 from sloguard.core.series import Vector
 from sloguard.core.text import format_duration, format_series, format_value
 from sloguard.engine.aliases import refusal, tolerance_provider
+from sloguard.engine.findings import Findings
 from sloguard.engine.guard import Unreadable, Values, breaches, shown
 from sloguard.engine.injection import fault_of, holder, plan_of
 from sloguard.engine.loop import Work
-from sloguard.engine.permission import Permission, ask
+from sloguard.engine.permission import Permission, asking, permitted
 from sloguard.engine.queries import Queries, look_up
 from sloguard.engine.session import NotStarted, Session, Stopped
 from sloguard.faults.base import FaultError, NotNow, Plan
 from sloguard.ports import Held, Metrics, MetricsError, OutsideError
 from sloguard.providers.result import Refused, one_line
-from sloguard.render.rbac import table
 
 #: A clock that is known less well than this blurs the marks.
 _VAGUE_CLOCK = 1.0
@@ -35,29 +34,9 @@ _VAGUE_CLOCK = 1.0
 _OTHER_CLOCK = 5.0
 
 
-@dataclass(slots=True)
-class _Findings:
-    """What has been found so far."""
-
-    session: Session
-    against: list[str] = field(default_factory=list)
-    young: bool = False
-
-    def good(self, name: str, message: str) -> Event:
-        return Preflight(self.session.now(), name, True, self.session.masker.text(message))
-
-    def odd(self, name: str, message: str) -> Event:
-        return Preflight(self.session.now(), name, None, self.session.masker.text(message))
-
-    def bad(self, name: str, message: str) -> Event:
-        message = self.session.masker.text(message)
-        self.against.append(f"{name}: {message}")
-        return Preflight(self.session.now(), name, False, message)
-
-
 def preflight(session: Session) -> Work[None]:
     """Raises NotStarted with everything that speaks against the run, Stopped where it is aborted."""
-    found = _Findings(session)
+    found = Findings(session)
     experiment, metrics = session.experiment, session.ports.metrics
     if metrics is not None:
         yield from _prometheus(found, metrics)
@@ -67,13 +46,13 @@ def preflight(session: Session) -> Work[None]:
             "the experiment has SLOs or guards, and no Prometheus is configured; give --prometheus URL",
         )
     yield from _activities(found)
-    permissions = yield from _rights(found)
+    permissions = yield from asking(found)
     yield from _faults(found, permissions)
     if found.against:
         raise NotStarted("; ".join(found.against))
 
 
-def _prometheus(found: _Findings, metrics: Metrics) -> Work[None]:
+def _prometheus(found: Findings, metrics: Metrics) -> Work[None]:
     session, experiment = found.session, found.session.experiment
     if not experiment.slos and not experiment.guards:
         return
@@ -101,7 +80,7 @@ def _prometheus(found: _Findings, metrics: Metrics) -> Work[None]:
         yield from _guard(found, guard, metrics, queries)
 
 
-def _lookback(found: _Findings, slo: Slo, queries: Queries) -> Iterator[Event]:
+def _lookback(found: Findings, slo: Slo, queries: Queries) -> Iterator[Event]:
     phases = found.session.experiment.phases
     name = f"slo {slo.name}"
     look = queries.lookback(slo, window=phases.during + phases.after)
@@ -125,7 +104,7 @@ def _lookback(found: _Findings, slo: Slo, queries: Queries) -> Iterator[Event]:
         )
 
 
-def _data(found: _Findings, slo: Slo, metrics: Metrics) -> Work[None]:
+def _data(found: Findings, slo: Slo, metrics: Metrics) -> Work[None]:
     """Each query parses there; the query or total has data, unless Prometheus is too young to tell."""
     session, name = found.session, f"slo {slo.name}"
     now = session.now()
@@ -157,7 +136,7 @@ def _young(session: Session, metrics: Metrics) -> Work[bool]:
     return bool(today.samples) and not past.samples
 
 
-def _guard(found: _Findings, guard: Guard, metrics: Metrics, queries: Queries) -> Work[None]:
+def _guard(found: Findings, guard: Guard, metrics: Metrics, queries: Queries) -> Work[None]:
     """A guard that is in breach already, or cannot be read, cannot protect anything."""
     session, name = found.session, f"guard {guard.name}"
     now = session.now()
@@ -185,7 +164,7 @@ def _guard(found: _Findings, guard: Guard, metrics: Metrics, queries: Queries) -
         yield found.odd(name, "no value at present, so nothing that could trip it")
 
 
-def _activities(found: _Findings) -> Work[None]:
+def _activities(found: Findings) -> Work[None]:
     """Every provider could be called: modules import, functions exist, arguments fit."""
     session, experiment = found.session, found.session.experiment
     made_before = False
@@ -215,45 +194,13 @@ def _may_be_made(activity: Activity) -> bool:
     return activity.provider.get("type") == "process" and os.sep in str(path)
 
 
-def _rights(found: _Findings) -> Work[tuple[Permission, ...]]:
-    """Whether these credentials may do what sloguard's own functions do on clusters, undo included."""
-    session = found.session
-    try:
-        permissions: tuple[Permission, ...] = yield from session.attempt(
-            functools.partial(ask, session.ports.clusters, session.experiment), "rights"
-        )
-    except OutsideError as error:
-        # What cannot be asked is tried: a plan on the same cluster tells what is wrong with it.
-        yield found.odd("rights", f"they could not be asked for: {error}")
-        return ()
-    for one in permissions:
-        if one.blind:
-            yield from _refused(found, one)
-    return permissions
-
-
-def _refused(found: _Findings, one: Permission) -> Iterator[Event]:
-    """A table of what is missing, and what gives it."""
-    session = found.session
-    missing = f"{len(one.denied)} of {len(one.needed)} that this takes on {one.name} are missing"
-    for text in (missing, *table((demand.need, demand.activities) for demand in one.denied)):
-        yield Preflight(session.now(), "rights", False, session.masker.text(text))
-    file = session.experiment.source or "EXPERIMENT"
-    account = "--service-account NAMESPACE/NAME"
-    by_hand = f"give them with: sloguard rbac {file} {account} | kubectl apply -f -"
-    yield Preflight(session.now(), "rights", False, session.masker.text(by_hand))
-    shown = ", ".join(str(demand.need) for demand in one.denied[:5])
-    more = f" and {len(one.denied) - 5} more" if len(one.denied) > 5 else ""
-    found.against.append(session.masker.text(f"rights: {missing}: {shown}{more}; {by_hand}"))
-
-
-def _faults(found: _Findings, permissions: Sequence[Permission]) -> Work[None]:
+def _faults(found: Findings, permissions: Sequence[Permission]) -> Work[None]:
     """What each of sloguard's faults would hit now; and nobody else's run on the same targets."""
     session, experiment = found.session, found.session.experiment
     keys = {f"experiment:{experiment.title}"}
     plans: list[Plan] = []
     made_before = False
-    if any(one.blind for one in permissions):
+    if any(one.final for one in permissions):
         return
     for activity in experiment.method:
         if activity.kind != "action":
@@ -278,32 +225,13 @@ def _faults(found: _Findings, permissions: Sequence[Permission]) -> Work[None]:
             plans.append(plan)
             keys.update(i.lock for i in plan.injections if i.lock)
             yield found.good(name, _told(plan))
-    yield from _permitted(found, permissions, plans)
+    yield from permitted(found, permissions, plans)
     if found.against:
         return
     yield from _lock(found, keys)
 
 
-def _permitted(
-    found: _Findings, permissions: Sequence[Permission], plans: Sequence[Plan]
-) -> Work[None]:
-    """Once it is known where: rights in these namespaces will do."""
-    session = found.session
-    for one in permissions:
-        try:
-            narrow = yield from session.attempt(
-                functools.partial(one.narrowed, session.ports.clusters, plans), "rights"
-            )
-        except OutsideError as error:
-            yield found.odd("rights", f"they could not be asked for: {error}")
-            continue
-        if narrow.denied:
-            yield from _refused(found, narrow)
-        else:
-            yield found.good("rights", f"all {len(one.needed)} that this takes on {one.name}")
-
-
-def _lock(found: _Findings, keys: set[str]) -> Iterator[Event]:
+def _lock(found: Findings, keys: set[str]) -> Iterator[Event]:
     session = found.session
     try:
         session.ports.locks.acquire(sorted(keys), holder(session))
