@@ -21,11 +21,12 @@ from sqlalchemy import (
 from sloguard.adapters.store.base import StorePart, parsed
 from sloguard.adapters.store.ledger import UNDONE
 from sloguard.adapters.store.liveness import is_alive
-from sloguard.adapters.store.tables import events, evidence, intents, runs
+from sloguard.adapters.store.tables import events, evidence, intents, jobs, runs
 from sloguard.core.history import StoredEvent
 from sloguard.core.model import Outcome
 from sloguard.core.tallies import LatestRun, RunLine, StoredAnswer, Tally
 from sloguard.host.identity import Identity, Machine
+from sloguard.ports.service import JobState
 
 if TYPE_CHECKING:
     from sloguard.adapters.store.base import AnySelect
@@ -36,6 +37,12 @@ _ANSWER = select(
 _ANSWER_OF = _ANSWER.where(runs.c.id == bindparam("run"))
 _NEWEST = select(func.max(events.c.number))
 _ONE = select(literal(1))
+_WAITING = (
+    select(literal(1))
+    .select_from(jobs)
+    .where(jobs.c.state.in_([literal(str(s)) for s in (JobState.QUEUED, JobState.STARTING)]))
+    .limit(1)
+)
 _EVENTS = (
     select(events.c.number, events.c.at, events.c.kind, events.c.data)
     .where(events.c.run == bindparam("run"), events.c.number > bindparam("after"))
@@ -140,6 +147,10 @@ class ServingPart(StorePart):
     def newest_event(self) -> int:
         """The number of the newest event of all runs: another one than before means that something happened."""
         return int(self._database.rows(_NEWEST, {})[0][0] or 0)
+
+    def jobs_wait(self) -> bool:
+        """Whether any job is in the queue, or not yet in the hands of its worker."""
+        return bool(self._database.rows(_WAITING, {}))
 
     def events_page(self, run: str, after: int) -> tuple[StoredEvent, ...]:
         """At most 500 events of a run (its whole id) after this one, in their order."""

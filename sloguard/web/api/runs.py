@@ -156,7 +156,7 @@ def runs(query: RunsQuery) -> Response:
     """
     here = service()
     rows, last = _found(here, query)
-    if _wants_queue(query):
+    if _wants_queue(query) and here.store.jobs_wait():
         rows = _queued(here, query) + rows
     return page_answer("runs", rows, f"{API}/runs", query, last)
 
