@@ -10,6 +10,7 @@ sloguard over a kept connection. Medians, and their ratios.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import random
 import statistics
@@ -64,6 +65,7 @@ class Measured:
     curl_process: list[float] = field(default_factory=list)
     fetch: list[float] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
+    judge: list[float] = field(default_factory=list)
     bytes: int = 0
 
 
@@ -119,8 +121,12 @@ def measure(url: str, case: Case, rounds: int) -> Measured:
         measured.curl.append(total)
         measured.fetch.append(timed(lambda: prometheus.range(case.query, case.grid)))
         measured.whole.append(timed(lambda: judge(case, prometheus.range(case.query, case.grid))))
+        matrix = prometheus.range(case.query, case.grid)
+        measured.judge.append(timed(functools.partial(judge, case, matrix)))
     prometheus.close()
-    for times in (measured.curl, measured.curl_process, measured.fetch, measured.whole):
+    for times in (
+        measured.curl, measured.curl_process, measured.fetch, measured.whole, measured.judge,
+    ):  # fmt: skip
         del times[0]
     return measured
 
@@ -239,11 +245,18 @@ def row(case: Case, measured: Measured) -> dict[str, object]:
         "curl_process_ms": round(process * 1000, 1),
         "fetch_ms": round(fetch * 1000, 1),
         "whole_ms": round(whole * 1000, 1),
+        "judge_ratio": round(statistics.median(measured.judge) / curl_time, 2)
+        if measured.judge
+        else None,
         "fetch_ratio": round(fetch / curl_time, 2),
         "ratio": round(whole / curl_time, 2),
         "ratio_to_process": round(whole / process, 2),
         "target": case.target,
     }
+
+
+def _or_dash(value: object) -> object:
+    return "-" if value is None else value
 
 
 def show(
@@ -252,16 +265,18 @@ def show(
     """The table."""
     print(
         f"{'series x points':20}{'MB':>7}{'curl ms':>9}{'fetch+decode':>14}{'+judge':>9}"
-        f"{'ratio':>8}{'target':>8}{'to curl process':>17}",
+        f"{'ratio':>8}{'target':>8}{'judging alone':>15}{'to curl process':>17}",
         file=out,
     )
     for one in rows:
         megabytes = int(str(one["bytes"])) / 1e6
         print(
             f"{one['case']:20}{megabytes:7.1f}{one['curl_ms']:9}{one['fetch_ms']:14}{one['whole_ms']:9}"
-            f"{one['ratio']:8}{one['target'] or '-':>8}{one['ratio_to_process']:17}",
+            f"{one['ratio']:8}{one['target'] or '-':>8}{_or_dash(one['judge_ratio']):>15}"
+            f"{one['ratio_to_process']:17}",
             file=out,
         )
+    print("judging alone: its ratio to curl, target 0.1 of 2,000 x 240", file=out)
     for one in memory:
         print(f"peak memory, {one['case']}: {one['ratio']} x the answer (target 2)", file=out)
 
