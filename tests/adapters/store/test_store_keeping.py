@@ -201,7 +201,7 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(store: Store) -> 
         store.close_window(name, 2.0, not_before=3.0)
 
     # Not a run's.
-    others = {"audit", "leases", "tokens"}
+    others = {"audit", "leases", "sessions", "tokens"}
 
     def counts() -> dict[str, int]:
         with store._database.reading() as connection:

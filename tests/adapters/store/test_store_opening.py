@@ -25,6 +25,7 @@ from sloguard.adapters.store.errors import (
     StoreTooNew,
     StoreUnreachable,
 )
+from sloguard.adapters.store.tables import HEAD
 from tests.support import runs as made
 from tests.support.postgresql import PostgreSQL
 from tests.support.runs import RUN
@@ -170,7 +171,7 @@ def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
     with Store(url) as store, store._database.writing() as connection:
         connection.execute(text("UPDATE sloguard_schema SET version_num = '0099'"))
     with pytest.raises(
-        StoreTooNew, match=r"newer sloguard \(schema 0099; this one knows up to 0002"
+        StoreTooNew, match=rf"newer sloguard \(schema 0099; this one knows up to {HEAD}"
     ):
         Store(url)
 
