@@ -52,8 +52,19 @@ def judge_slo(
         for phase in columns.phases.values():
             unseen = phase.verdict == Verdict.MET.rank
             phase.verdict[unseen], phase.why[unseen] = INCONCLUSIVE, Why.PARTIAL
+    _leave_out_ended(columns)
     facts = Facts(evidence, values, shared, surroundings, columns, declared_after)
     return _summed_up(evidence, JudgedSeries(facts), slo.name)
+
+
+def _leave_out_ended(columns: Columns) -> None:
+    """What the fault removed, and which so had no time to show it, is not judged where another one is."""
+    during = columns.phases[PhaseName.DURING]
+    short = columns.series.removed & (during.why == Why.BLURRED)
+    short &= during.verdict == INCONCLUSIVE
+    decided = (during.verdict == Verdict.MET.rank) | (during.verdict == Verdict.DEVIATED.rank)
+    if decided.any():
+        during.verdict[short], during.why[short] = NOT_JUDGED, Why.OUTSIDE_LIFE
 
 
 def _leave_out_idle(columns: Columns) -> None:

@@ -206,6 +206,7 @@ class Series:
     removed: bool = False
     ended: bool = False
     left_out: bool = False
+    blurred: bool = False
 
 
 @dataclass
@@ -568,6 +569,7 @@ def phase_verdict(case: Case, series: Series, phase: PhaseName, points: list[Poi
     if verdict is MET and phase is PhaseName.DURING:
         old = max(case.lookback, case.step)
         proven = any(p.kind == "breach" or p.at - case.timeline.fault >= old - MS for p in real)
+        series.blurred = not proven
         return MET if proven else INCONCLUSIVE
     return verdict
 
@@ -707,10 +709,28 @@ def reference_judge(
             series.verdict = INCONCLUSIVE
         set_budget(case, series)
     leave_out(everything)
+    if evidence.lookback is not None:
+        leave_out_ended(everything)
     verdict = worst_of([s.verdict for s in everything])
     if evidence.lookback is None or verdict is NOT_JUDGED:
         verdict = INCONCLUSIVE
     return verdict, everything
+
+
+def leave_out_ended(everything: Sequence[Series]) -> None:
+    """Series that the fault took away before they could show it, where another one was judged.
+
+    Reading: such a series "is expected to end", so that its few points are no lack of evidence.
+    """
+    during = [s.phases[PhaseName.DURING] for s in everything]
+    if any(phase.verdict in (MET, DEVIATED) for phase in during):
+        for series in everything:
+            phase = series.phases[PhaseName.DURING]
+            if series.removed and series.blurred and phase.verdict is INCONCLUSIVE:
+                phase.verdict = NOT_JUDGED
+                series.verdict = worst_of([p.verdict for p in series.phases.values()])
+                if series.verdict is NOT_JUDGED:
+                    series.verdict = INCONCLUSIVE
 
 
 def leave_out(everything: Sequence[Series]) -> None:

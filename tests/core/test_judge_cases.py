@@ -153,6 +153,18 @@ def test_a_series_may_end_with_the_object_that_the_fault_removed():
     assert judged(slo(), {"a": gone, "b": 0.0}).verdict == "deviated"
 
 
+def test_what_ends_at_once_is_no_lack_of_evidence_where_another_one_has_it():
+    first = lambda t: 0.0 if t < 5 else None  # noqa: E731 - a curve: one point of the fault is seen
+    result = judged(slo(), {"a": first, "b": 0.0}, surroundings=removed(service="a"))
+    assert (result.verdict, result.series[0].verdict) == ("met", "met")
+    phase = result.series[0].phases[DURING]
+    assert (phase.verdict, phase.reason) == ("not-judged", "ended with its service")
+    # One that only comes after the fault has seen as little of it.
+    later = lambda t: 0.0 if t >= 60 else None  # noqa: E731
+    result = judged(slo(), {"a": first, "b": later}, surroundings=removed(service="a"))
+    assert (result.verdict, result.series[0].verdict) == ("inconclusive", "inconclusive")
+
+
 def test_it_may_come_back_under_its_name_and_is_judged_there():
     back = lambda t: None if 10 <= t < 40 else 0.0  # noqa: E731
     assert judged(slo(), back, surroundings=removed(service="shop")).verdict == "met"
