@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from tests.support.certificates import Certificates, make_certificates
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from sloguard.adapters.kubernetes import KubernetesCluster
     from sloguard.ports import Resource
     from tests.support.clusters import Ground
+
+# How long one example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("sloguard", deadline=None)
+hypothesis.settings.load_profile("sloguard")
 
 #: A kubeconfig: what is marked ``cluster`` runs against the cluster it leads to, in place of the double.
 REAL_CLUSTER = "SLOGUARD_TEST_KUBECONFIG"
