@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.command import sloguard
 from tests.support.mesh.field import EXPERIMENTS, Ended, Field
 from tests.support.mesh.living import Case
 from tests.support.mesh.shop import alone, fragile, sturdy
@@ -74,6 +76,9 @@ CASES = {
 }
 #: One for each way of changing a cluster.
 REFUSED = ("abort-half", "chaos-mesh-delay", "node-drain", "pod-one-of-several", "random-chaos")
+CASES["pods-by-name", "named"] = Case(
+    str(Path(__file__).with_name("pods-by-name.yaml")), sturdy("pods-by-name")
+)
 CASES |= {
     (name, "refusing"): replace(
         CASES[name, "sturdy"], shop=sturdy(f"{name}-refusing"), refusing=True
@@ -146,3 +151,29 @@ def test_what_could_not_be_injected_is_never_met(ended, case):
     if run.document["outcome"] == "inconclusive":
         assert "the fault was not injected" in run.document["reason"]
     assert run.after == run.before
+
+
+def test_the_table_of_the_readme_is_whole():
+    lines = (EXPERIMENTS / "README.md").read_text().splitlines()
+    told = [line.split("](")[1].split(")")[0] for line in lines if line.startswith("| [")]
+    assert sorted(told) == sorted(f"{name}.yaml" for name in ALL)
+
+
+@pytest.mark.parametrize("case", of("named"), ids="-".join)
+def test_a_series_that_ends_with_its_pod_is_not_gone_dark(ended, case):
+    run = ended[CASES[case]].result()
+    assert run.document["outcome"] == "met", run.document["reason"]
+    (slo,) = run.document["slos"]
+    (victim,) = run.document["victims"]
+    name = victim["target"].split("/")[1]
+    lost = next(s for s in slo["series"] if s["labels"]["pod"] == name)
+    assert lost["phases"]["before"]["verdict"] == "met"
+    assert "ended with its pod" in str(slo)
+    # Nine were there, and the one in its place.
+    assert len(slo["series"]) == 10
+
+
+def test_validate_has_nothing_to_say_of_them(tmp_path):
+    files = sorted(EXPERIMENTS.glob("*.yaml"))
+    ran = sloguard("validate", "--strict", *files, home=tmp_path)
+    assert ran.code == 0, ran.out + ran.err

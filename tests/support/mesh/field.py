@@ -22,7 +22,14 @@ from tests.support.servers import PrometheusServer
 EXPERIMENTS = ROOT / "experiments" / "kubernetes"
 INTERVAL = "1s"
 #: The phases of the experiments, shortened as far as the lookback allows.
-TIMES = {"before": "3s", "during": "6s", "after": "9s", "lookback": "4s", "recover_within": "6s"}
+TIMES = {
+    "before": "3s",
+    "during": "6s",
+    "after": "9s",
+    "lookback": "4s",
+    "recover_within": "6s",
+    "felt_within": "5s",
+}
 #: Seconds of history until the first point of ``before`` has its whole lookback.
 _HISTORY = 8.0
 #: Beginning costs most: one after the other, so that no scrape is late.
