@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Self
 
 from sloguard.adapters.store.audit import AuditPart
+from sloguard.adapters.store.browsing import BrowsingPart
 from sloguard.adapters.store.database import Database
 from sloguard.adapters.store.keeping import KeepingPart
 from sloguard.adapters.store.ledger import LedgerPart
 from sloguard.adapters.store.liveness import myself
-from sloguard.adapters.store.reading import ReadingPart
 from sloguard.adapters.store.recording import Recorder
 from sloguard.adapters.store.serving import ServingPart
 from sloguard.adapters.store.sessions import SessionsPart
@@ -23,7 +23,7 @@ from sloguard.host.identity import Identity
 
 class Store(
     LedgerPart,
-    ReadingPart,
+    BrowsingPart,
     KeepingPart,
     ServingPart,
     WindowsPart,

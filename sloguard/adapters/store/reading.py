@@ -38,7 +38,8 @@ from sloguard.core.windows import Grid
 _PAGE = 500
 NOT_ENDED = "it had not ended when this run was last heard of"
 
-_SUMMARY = (
+#: The columns of a RunSummary.
+SUMMARY = (
     runs.c.id,
     runs.c.title,
     runs.c.tags,
@@ -88,7 +89,7 @@ class ReadingPart(StorePart):
         ``kind``: run, window or rejudge. ``outcome``: one of Outcome, or ``running`` for every run that
         has not ended. ``since`` (inclusive) and ``until`` (exclusive) bound the start.
         """
-        query: AnySelect = _filtered(select(*_SUMMARY), experiment, outcome, tag)
+        query: AnySelect = _filtered(select(*SUMMARY), experiment, outcome, tag)
         if name is not None:
             query = query.where(runs.c.experiment == name)
         if kind is not None:

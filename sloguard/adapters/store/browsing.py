@@ -1,0 +1,162 @@
+"""What pages show: a few statements a page, each along an index, however many runs are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, union_all
+
+from sloguard.adapters.store.base import parsed
+from sloguard.adapters.store.ledger import UNDONE
+from sloguard.adapters.store.reading import SUMMARY, ReadingPart
+from sloguard.adapters.store.tables import events, faults, intents, runs, verdicts
+from sloguard.core.browsing import FaultLeft, SeriesFound, StoredDocument
+from sloguard.core.history import RunSummary, StoredEvent
+from sloguard.core.jsonable import dump
+
+if TYPE_CHECKING:
+    from sloguard.adapters.store.base import AnyRow
+
+#: So many experiments are asked for in one statement.
+_AT_ONCE = 100
+#: So many verdicts of series, the newest ones, are looked through for a text.
+LOOKED_THROUGH = 200_000
+#: So many announcements of one run are told.
+_MOST_TOLD = 2000
+#: What a story does not need: the live picture, and the arrival of samples.
+_NOT_TOLD = ("Observed", "EvidenceCollected", "SurroundingsCollected")
+
+
+class BrowsingPart(ReadingPart):
+    """The reading side of the pages."""
+
+    def recent_runs(
+        self, names: Sequence[str], limit: int = 12
+    ) -> Mapping[str, Sequence[RunSummary]]:
+        """The newest runs of each of these experiments, newest first; rejudgements left out."""
+        found: dict[str, list[RunSummary]] = {name: [] for name in names}
+        unique = list(found)
+        for start in range(0, len(unique), _AT_ONCE):
+            parts = []
+            for name in unique[start : start + _AT_ONCE]:
+                part = (
+                    select(*SUMMARY)
+                    .where(runs.c.experiment == name, runs.c.kind != "rejudge")
+                    .order_by(runs.c.id.desc())
+                    .limit(limit)
+                    .subquery()
+                )
+                parts.append(select(part))
+            with self._database.reading() as connection:
+                rows = connection.execute(union_all(*parts)).all()
+            for row in rows:
+                found[row.experiment].append(RunSummary(**self._summary(row)))
+        for several in found.values():
+            several.sort(key=lambda run: run.id, reverse=True)
+        return found
+
+    def story(self, run: str) -> tuple[StoredEvent, ...]:
+        """What a run (its whole id) announced, without the live picture and the samples."""
+        query = (
+            select(events.c.number, events.c.at, events.c.kind, events.c.data)
+            .where(events.c.run == run, events.c.kind.not_in(_NOT_TOLD))
+            .order_by(events.c.number)
+            .limit(_MOST_TOLD)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return tuple(StoredEvent(n, at, kind, parsed(data)) for n, at, kind, data in rows)
+
+    def newest_picture(self, run: str) -> StoredEvent | None:
+        """The last live picture (Observed) of a run (its whole id)."""
+        query = (
+            select(events.c.number, events.c.at, events.c.kind, events.c.data)
+            .where(events.c.run == run, events.c.kind == "Observed")
+            .order_by(events.c.number.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else StoredEvent(row[0], row[1], row[2], parsed(row[3]))
+
+    def documents(self, names: Sequence[str]) -> tuple[StoredDocument, ...]:
+        """The documents of these runs (whole ids) as text, newest first; runs without one left out."""
+        query = (
+            select(runs.c.id, runs.c.experiment, runs.c.title, runs.c.started_at, runs.c.document)
+            .where(runs.c.id.in_(names), runs.c.document.is_not(None))
+            .order_by(runs.c.id.desc())
+        )
+        with self._database.reading() as connection:
+            return tuple(StoredDocument(*row) for row in connection.execute(query))
+
+    def faults_left_by(self, names: Sequence[str]) -> tuple[FaultLeft, ...]:
+        """Injections of these runs (whole ids) that are not undone, with how a person would do it."""
+        if not names:
+            return ()
+        query = (
+            select(
+                intents.c.run,
+                runs.c.title,
+                intents.c.fault,
+                intents.c.target,
+                intents.c.status,
+                intents.c.detail,
+                func.coalesce(faults.c.by_hand, ""),
+            )
+            .join(runs, runs.c.id == intents.c.run)
+            .outerjoin(faults, (faults.c.run == intents.c.run) & (faults.c.id == intents.c.id))
+            .where(intents.c.run.in_(names), intents.c.status != UNDONE)
+            .order_by(intents.c.number.desc())
+        )
+        with self._database.reading() as connection:
+            return tuple(FaultLeft(*row) for row in connection.execute(query))
+
+    def series_like(self, text: str, limit: int = 50) -> tuple[tuple[SeriesFound, ...], bool]:
+        """Series one of whose labels has this text, each with its newest verdict, and whether all were seen.
+
+        Only the newest ``LOOKED_THROUGH`` verdicts are looked through.
+        """
+        inside = dump(text)[1:-1]
+        newest = select(func.coalesce(func.max(verdicts.c.number), 0)).scalar_subquery()
+        query = (
+            select(verdicts, runs.c.title, runs.c.experiment, runs.c.started_at)
+            .join(runs, runs.c.id == verdicts.c.run)
+            .where(
+                verdicts.c.number > newest - LOOKED_THROUGH,
+                verdicts.c.labels.icontains(inside, autoescape=True),
+            )
+            .order_by(verdicts.c.number.desc())
+            .limit(limit * 20)
+        )
+        count = select(func.coalesce(func.max(verdicts.c.number), 0))
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+            whole = connection.execute(count).scalar_one() <= LOOKED_THROUGH
+        return tuple(_newest_each(map(_series, rows), text, limit)), whole
+
+
+def _series(row: AnyRow) -> SeriesFound:
+    return SeriesFound(
+        labels=parsed(row.labels),
+        slo=row.slo,
+        verdict=row.verdict,
+        reason=row.reason,
+        run=row.run,
+        title=row.title,
+        experiment=row.experiment,
+        started_at=row.started_at,
+    )
+
+
+def _newest_each(found: Iterator[SeriesFound], text: str, limit: int) -> Iterator[SeriesFound]:
+    """The newest of each series of each SLO of an experiment; names of labels do not count."""
+    seen = set()
+    for one in found:
+        place = (one.experiment, one.slo, dump(one.labels))
+        if place in seen or not any(text.lower() in v.lower() for v in one.labels.values()):
+            continue
+        seen.add(place)
+        yield one
+        if len(seen) == limit:
+            return
