@@ -129,6 +129,7 @@ class Field:
             ended = Ended(ran, before, life.everything())
             if not self._disturbed(case, began):
                 break
+            life.reset()
             time.sleep(_HISTORY)
         return ended
 

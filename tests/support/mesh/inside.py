@@ -41,6 +41,9 @@ class Inside:
     ) -> None:
         self._case = case
         self._ground = stack.enter_context(double_with(case.shop, folder / "kubeconfig"))
+        assert self._ground.double is not None
+        self._double = self._ground.double
+        self._first = ""
         if case.chaos_mesh:
             install_chaos_mesh(self._ground)
         self._world = stack.enter_context(World(self._ground, case.shop))
@@ -57,8 +60,12 @@ class Inside:
         """What ``living.Life`` asks for."""
         if what == "give":
             self._account.give(argument)
+            self._first = self._double.state.saved()
             if self._case.refusing:
                 refuse(self._ground)
+        elif what == "reset":
+            # Pods are where they were at first, too, and not where a fault has driven them.
+            self._double.state.restore(self._first)
         elif what == "complete":
             self._complete_again()
         elif what == "lag":
@@ -89,9 +96,7 @@ class Inside:
         return [p for p in self._all(PODS, self._case.shop.namespace) if is_ready(p)]
 
     def _all(self, resource: Resource, namespace: str | None) -> list[Object]:
-        double = self._ground.double
-        assert double is not None
-        found = double.state.all(resource.kind, namespace)
+        found = self._double.state.all(resource.kind, namespace)
         return [{**obj, "kind": resource.kind} for obj in found]
 
 

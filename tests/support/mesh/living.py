@@ -93,6 +93,11 @@ class Life:
         found: dict[str, Any] = self._answer()
         return found
 
+    def reset(self) -> None:
+        """Let the cluster be as it was when the account got its rights."""
+        self._pipe.send(("reset", None))
+        self._answer()
+
     def complete_again(self) -> None:
         """Wait for pods that start late: they are no difference."""
         self._pipe.send(("complete", None))
