@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("sloguard.cli.init", "Write a first experiment from what Prometheus has."),
     "discover": ("sloguard.cli.discover", "List the faults and probes with their arguments."),
     "serve": ("sloguard.cli.serve", "Serve verdicts, charts and runs over HTTP."),
+    "token": ("sloguard.cli.token", "Make, list and revoke the tokens of the service's users."),
     "demo": ("sloguard.cli.demo", "A shop of real processes, broken four times."),
     "rbac": (
         "sloguard.cli.rbac",

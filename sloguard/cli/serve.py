@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import re
@@ -38,6 +37,11 @@ _BIND = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^:\[\]\s]+):(?P<port>[0-9]{1,
     type=click.Path(file_okay=False, path_type=Path),
     help="Directory of named sets of SLOs.",
 )
+@click.option(
+    "--auth",
+    type=click.Choice(["auto", "on", "off"]),
+    help="Whether a token is asked for; auto: unless only this machine can reach it.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes that answer requests.")
 @prometheus_option
 @store_option
@@ -52,11 +56,11 @@ def command(config: Path | None, **flags: Any) -> None:
       sloguard serve --experiments experiments --prometheus http://localhost:9090
       curl http://127.0.0.1:8088/api/v1/runs/latest/verdict?wait=60s
     """
+    from sloguard.cli.logs import start_logs
+    from sloguard.web.logged import request_facts
+
     settings = _settings(config, flags)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    start_logs(settings, "web", facts=[request_facts])
     host, port = _checked(settings)
     with _multiprocess(settings.serve.workers):
         _serve(settings, config, host, port)
@@ -72,6 +76,7 @@ def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
         "serve.experiments": experiments or None,
         "serve.slos": None if slos is None else str(slos),
         "serve.workers": flags["workers"],
+        "serve.auth": flags["auth"],
         "prometheus.url": flags["prometheus"],
         "store.url": flags["store"],
     }
@@ -93,6 +98,7 @@ def _checked(settings: Settings) -> tuple[str, int]:
 
     where = _where(settings, wrong)
     _check_directories(settings, wrong)
+    _check_access(settings, wrong)
     _check_outside(settings, wrong)
     if problems:
         shown = "\n".join(str(problem) for problem in problems)
@@ -111,30 +117,14 @@ def _where(settings: Settings, wrong: _Wrong) -> tuple[str, int]:
         wrong("serve.bind", f"found '{bind}'", "HOST:PORT, such as 127.0.0.1:8088 or [::1]:8088")
         return "", 0
     host = found["host"].strip("[]")
-    if not is_loopback(host):
-        wrong(
-            "serve.bind",
-            f"'{host}' is no loopback address, and the service asks nobody for credentials yet",
-            "127.0.0.1, [::1] or localhost",
-            "put a proxy that asks for them in front of it",
-        )
-    if settings.serve.auth == "on":
-        wrong(
-            "serve.auth",
-            "it is 'on', and the service cannot ask for credentials yet",
-            "auto or off",
-        )
     return host, int(found["port"])
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _check_access(settings: Settings, wrong: _Wrong) -> None:
+    from sloguard.web.access.starting import misfits
+
+    for misfit in misfits(settings.serve):
+        wrong(*misfit)
 
 
 def _check_directories(settings: Settings, wrong: _Wrong) -> None:
@@ -187,7 +177,8 @@ def _multiprocess(workers: int) -> Iterator[None]:
 
 
 def _serve(settings: Settings, config: Path | None, host: str, port: int) -> None:
-    from sloguard.bootstrap import child_environ
+    from sloguard.bootstrap import child_environ, open_store
+    from sloguard.web.access.starting import told
     from sloguard.web.companion import Dispatching
     from sloguard.web.opening import open_web
     from sloguard.web.server import WAITING_SHARE, Server
@@ -201,7 +192,13 @@ def _serve(settings: Settings, config: Path | None, host: str, port: int) -> Non
     def make(stopping: Callable[[], bool]) -> Flask:
         return open_web(settings, stopping=stopping, most_waiting=int(threads * WAITING_SHARE))
 
+    store = open_store(settings)
+    warnings = tuple(told(settings.serve, store))
+    store.dispose()
+
     def ready() -> None:
+        for warning in warnings:
+            logging.getLogger("sloguard").warning("%s", warning)
         logging.getLogger("sloguard").info("listening on http://%s", address)
 
     Server(

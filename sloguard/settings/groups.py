@@ -104,7 +104,9 @@ class KubernetesSettings:
         choices=("auto", "always", "never"),
     )
     impersonate: str = _set("", "User to act as.")
-    impersonate_group: str = _set("", "Group to act as, with the user; several with commas between.")
+    impersonate_group: str = _set(
+        "", "Group to act as, with the user; several with commas between."
+    )
     namespace: str = _set(
         "",
         "Where sloguard keeps what belongs to no namespace: locks of nodes, records of what was deleted.",
@@ -234,7 +236,8 @@ class ServeSettings:
     )
     auth: str = _set(
         "auto",
-        "Whether a token or a login is asked for; auto: everywhere but on a loopback address.",
+        "Whether a token or a login is asked for; auto: unless bind is a loopback address, and neither "
+        "base_url nor trusted_proxies tell of others who could reach it.",
         "choice",
         choices=("auto", "on", "off"),
     )
@@ -245,11 +248,33 @@ class ServeSettings:
     proxy_user_header: str = _set(
         "", "Header in which a trusted proxy names the user, such as X-Forwarded-User."
     )
+    proxy_groups_header: str = _set(
+        "",
+        "Header in which it names the user's groups, with commas between, such as X-Forwarded-Groups.",
+    )
+    proxy_scopes: Mapping[str, str] = _set(
+        {},
+        "What users of the proxy may do: NAME=SCOPE, group:NAME=SCOPE or *=SCOPE for everybody; "
+        "SCOPE is read, run or admin.",
+        "mapping",
+        shown="*=read",
+    )
+    hosts: tuple[str, ...] = _set(
+        (),
+        "Host names under which it may be reached; others are refused. Addresses, localhost and that of "
+        "base_url always count.",
+        "list",
+        shown="any where credentials are asked for, none otherwise",
+    )
     body_limit: int = _set(
         1 << 20, "Largest body of a request, in bytes.", "whole", least=1, most=64 << 20
     )
     rate_limit: float = _set(
-        50.0, "Requests a second that one client may send for long; 0: any.", "number", least=0
+        50.0,
+        "Requests a second that one client (a token, a user, else an address) may send to each of the "
+        "workers for long; 0: any.",
+        "number",
+        least=0,
     )
     retention_days: float = _set(
         0.0, "Runs that are older are deleted; 0: none is for its age.", "number", least=0

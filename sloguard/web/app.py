@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from flask import Flask
 
-from sloguard.web import hooks, problems
+from sloguard.web import hooks, pages, problems
+from sloguard.web.access.auditing import Auditor
+from sloguard.web.access.gate import Gate
+from sloguard.web.access.proxies import Proxies
 from sloguard.web.answers import Packer, Shelf
 from sloguard.web.api.health import Remembered
+from sloguard.web.endpoints import Resource
 from sloguard.web.identity import anybody
 from sloguard.web.openapi import document
 from sloguard.web.parts import EXTENSION, Parts, Service
@@ -18,16 +23,27 @@ from sloguard.web.watching import Watcher
 
 #: Finished charts, in bytes.
 _PICTURES = 32 << 20
+#: A field of a form, in bytes.
+_LARGEST_FIELD = 100_000
 
 
-def create_app(parts: Parts) -> Flask:
+def create_app(parts: Parts, resources: Sequence[Resource] = RESOURCES) -> Flask:
     """The WSGI application. It reads and writes the store, queues jobs, and carries out no run itself."""
+    serve = parts.settings.serve
     app = Flask("sloguard.web", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = parts.settings.serve.body_limit
+    app.config["MAX_CONTENT_LENGTH"] = serve.body_limit
+    app.config["MAX_FORM_MEMORY_SIZE"] = min(serve.body_limit, _LARGEST_FIELD)
     app.url_map.redirect_defaults = False
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     telemetry = Telemetry(parts.store)
+    gate = Gate(
+        serve,
+        parts.identify,
+        {e.name: str(e.scope) for resource in resources for e in resource.endpoints},
+        Auditor(parts.store, parts.now),
+        monotonic=parts.monotonic,
+    )
     service = Service(
         parts=parts,
         watcher=Watcher(
@@ -40,12 +56,16 @@ def create_app(parts: Parts) -> Flask:
         pictures=Shelf(_PICTURES),
         prometheus=Remembered(parts.prometheus),
         # Made when it is first asked for: nobody waits for it at the start.
-        openapi=cache(lambda: document(RESOURCES, with_security=parts.identify is not anybody)),
+        openapi=cache(lambda: document(resources, with_security=parts.identify is not anybody)),
+        gate=gate,
     )
     app.extensions[EXTENSION] = service
     problems.register(app)
-    scopes = {e.name: str(e.scope) for resource in RESOURCES for e in resource.endpoints}
-    hooks.register(app, service, scopes, Packer())
-    for resource in RESOURCES:
+    gate.browsers.register(app)
+    hooks.register(app, service, Packer())
+    pages.join(app)
+    for resource in resources:
         app.register_blueprint(resource.blueprint)
+    if serve.trusted_proxies or serve.proxy_user_header:
+        app.wsgi_app = Proxies(serve, app.wsgi_app)  # type: ignore[method-assign]  # as Flask's documentation does it
     return app

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sloguard.documents.problems import did_you_mean
@@ -151,7 +151,8 @@ def _checking(view: View, declared: Endpoint) -> View:
         if takes_headers is not None:
             arguments["headers"] = _headers(takes_headers)
         if takes_body is not None:
-            arguments["body"] = _body(takes_body)
+            # The audit log tells what was asked for.
+            arguments["body"] = g.asked = _body(takes_body)
         return view(**arguments)
 
     return call

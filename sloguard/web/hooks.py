@@ -1,4 +1,4 @@
-"""Around every request: its id, who asks, compression, headers, times, the access log."""
+"""Around every request: its id, the gate, compression, times, the access log."""
 
 from __future__ import annotations
 
@@ -10,45 +10,33 @@ from typing import TYPE_CHECKING
 
 from flask import Response, g, request
 
-from sloguard.web.identity import check
 from sloguard.web.parts import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flask import Flask
 
     from sloguard.web.answers import Packer
 
 REQUEST_ID = "X-Request-Id"
 _FIT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-#: What no endpoint has to decide for itself. Pages with scripts of our own stay within it.
-_SECURITY = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
 access = logging.getLogger("sloguard.access")
 
 
-def register(app: Flask, service: Service, scopes: Mapping[str, str], packer: Packer) -> None:
-    """``scopes``: the scope that each endpoint has declared. One without a declaration is refused."""
-    identify, observe = service.parts.identify, service.telemetry.observe
+def register(app: Flask, service: Service, packer: Packer) -> None:
+    """Everything that is done before and after the views."""
+    gate, observe = service.gate, service.telemetry.observe
     log_access = service.parts.settings.serve.access_log
 
-    def before() -> None:
+    def before() -> Response | None:
         g.started = time.perf_counter()
         given = request.environ.get("HTTP_X_REQUEST_ID")
         g.request_id = given if given and _FIT_ID.fullmatch(given) else secrets.token_hex(8)
-        g.who = identify(request)
-        endpoint = request.endpoint
-        if endpoint is not None:  # else there is no such path, and nothing to protect
-            check(g.who, scopes[endpoint])
+        return gate.enter()
 
     def after(response: Response) -> Response:
+        gate.leave(response)
         response = packer.pack(response)
-        headers = response.headers
-        headers[REQUEST_ID] = g.get("request_id", "")
-        headers.update(_SECURITY)
+        response.headers[REQUEST_ID] = g.get("request_id", "")
         spent = time.perf_counter() - g.get("started", time.perf_counter())
         observe(request.endpoint or "none", response.status_code, spent)
         if log_access:

@@ -1,7 +1,7 @@
 """Who asks, and what they may do. Every endpoint declares the scope it needs; here it is held against it.
 
 ``Identify`` is the one seam of authentication: what it returns for a request decides. Without one
-everybody may do everything, which is why ``sloguard serve`` then binds to a loopback address only.
+everybody may do everything: see ``access.exposure`` for when that is so.
 """
 
 from __future__ import annotations
@@ -32,10 +32,16 @@ _INCLUDES = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks: ``name`` as the audit log has it (``token:ci``, ``user:ada``), and the scopes given."""
+    """Who asks: ``name`` as the audit log has it (``token:ci``, ``user:ada``), and the scopes given.
+
+    ``via``: what shows it: a ``token`` in a header; a ``session`` or a ``proxy``, which a browser brings along
+    whoever has asked it to; ``open``: nothing, nobody is asked. ``token``: the id of the token behind it.
+    """
 
     name: str
     scopes: frozenset[Scope]
+    via: str = "token"
+    token: str = ""
 
     def may(self, scope: Scope) -> bool:
         """Whether one of the scopes includes this one."""
@@ -45,7 +51,11 @@ class Identity:
 #: None: the request shows no credentials. Credentials that are wrong raise a Problem (401).
 Identify = Callable[["Request"], Identity | None]
 
-_ANYBODY = Identity("anonymous", frozenset({Scope.ADMIN}))
+_ANYBODY = Identity("anonymous", frozenset({Scope.ADMIN}), via="open")
+
+
+_BEARER = 'Bearer realm="sloguard"'
+_ASKED = {str(Scope.WEBHOOK): f'{_BEARER}, Basic realm="sloguard", charset="UTF-8"'}
 
 
 def anybody(_request: Request) -> Identity:
@@ -67,7 +77,7 @@ def check(identity: Identity | None, scope: str) -> None:
         raise Problem(
             "unauthorized",
             "this needs credentials: send 'Authorization: Bearer TOKEN'",
-            headers={"WWW-Authenticate": 'Bearer realm="sloguard"'},
+            headers={"WWW-Authenticate": _ASKED.get(scope, _BEARER)},
         )
     if not identity.may(Scope(scope)):
         have = ", ".join(sorted(identity.scopes)) or "none"

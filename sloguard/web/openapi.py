@@ -182,6 +182,9 @@ def _problems(endpoint: Endpoint, *, with_security: bool) -> tuple[str, ...]:
     if endpoint.body is not None or endpoint.raw:
         kinds += ["malformed", "too-large", "unsupported-media-type"]
     kinds.append("invalid")
+    if endpoint.method != "GET":
+        kinds.append("cross-site")
+    kinds += ["misdirected", "rate-limited"]
     if with_security and endpoint.scope != "public":
         kinds += ["unauthorized", "forbidden"]
     kinds += ["unavailable"]

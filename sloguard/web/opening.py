@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sloguard import bootstrap
+from sloguard.web.access.auditing import Auditor
+from sloguard.web.access.authentication import Authenticator
+from sloguard.web.access.exposure import wants_auth
+from sloguard.web.access.limits import Attempts
 from sloguard.web.app import create_app
+from sloguard.web.identity import anybody
 from sloguard.web.parts import Parts
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from sloguard.adapters.store import Store
     from sloguard.settings import Settings
 
 
@@ -21,6 +28,7 @@ def open_web(
     """The application over the store of the settings. Raises OutsideError."""
     store, known = bootstrap.open_store(settings), bootstrap.catalogue(settings)
     prometheus = bootstrap.open_metrics(settings, deadline=bootstrap.LIVE_DEADLINE)
+    logins = authenticator(settings, store) if wants_auth(settings.serve) else None
     return create_app(
         Parts(
             store=store,
@@ -29,7 +37,20 @@ def open_web(
             windows=bootstrap.window_desk(settings, store, known),
             settings=settings,
             prometheus=prometheus.clock_offset,
+            identify=logins or anybody,
+            logins=logins,
             stopping=stopping,
             most_waiting=most_waiting,
         )
     )
+
+
+def authenticator(
+    settings: Settings,
+    store: Store,
+    *,
+    now: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Authenticator:
+    """What knows tokens and sessions. Raises ServiceError for settings that do not fit."""
+    return Authenticator(store, settings.serve, Attempts(monotonic), Auditor(store, now))

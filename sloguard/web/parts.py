@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sloguard.service.jobs import JobDesk
     from sloguard.service.windows import WindowDesk
     from sloguard.settings import Settings
+    from sloguard.web.access.authentication import Authenticator
+    from sloguard.web.access.gate import Gate
     from sloguard.web.answers import Shelf
     from sloguard.web.api.health import Remembered
     from sloguard.web.openapi import Json
@@ -33,7 +35,8 @@ class Parts:
     ``store``: runs, jobs, windows and the rest. ``catalogue``: experiments and sets of SLOs.
     ``jobs`` and ``windows``: where requests for work are handed in.
     ``prometheus``: asks Prometheus whether it is there; raises OutsideError. ``identify``: see
-    ``identity``. ``now``: seconds since the epoch, UTC. ``stopping``: whether the server is about to
+    ``identity``; ``logins``: what knows tokens, where a browser may log in with one. ``now``: seconds since
+    the epoch, UTC; ``monotonic``: seconds, for limits. ``stopping``: whether the server is about to
     end, so that long requests end soon. ``most_waiting``: requests of one process that may wait at once.
     ``heartbeat``: so long a stream may be silent before proxies think that nobody is there, seconds.
     """
@@ -45,7 +48,9 @@ class Parts:
     settings: Settings
     prometheus: Callable[[], object]
     identify: Identify = anybody
+    logins: Authenticator | None = None
     now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
     stopping: Callable[[], bool] = field(default=lambda: False)
     most_waiting: int = 16
     heartbeat: float = 15.0
@@ -61,6 +66,7 @@ class Service:
     pictures: Shelf
     prometheus: Remembered
     openapi: Callable[[], Json]
+    gate: Gate
 
     @property
     def store(self) -> Store:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from sloguard.web import login
 from sloguard.web.api import (
     alerts,
+    audit,
     badges,
     documents,
     events,
@@ -16,6 +18,11 @@ from sloguard.web.api import (
     windows,
 )
 from sloguard.web.endpoints import Resource
+from sloguard.web.pages import alerts as alert_pages
+from sloguard.web.pages import assets, overview, search
+from sloguard.web.pages import experiments as experiment_pages
+from sloguard.web.pages import runs as run_pages
+from sloguard.web.pages import windows as window_pages
 
 RESOURCES: tuple[Resource, ...] = (
     experiments.resource,
@@ -27,6 +34,15 @@ RESOURCES: tuple[Resource, ...] = (
     alerts.resource,
     slos.resource,
     badges.resource,
+    audit.resource,
     documents.resource,
     health.resource,
+    login.resource,
+    overview.resource,
+    experiment_pages.resource,
+    run_pages.resource,
+    window_pages.resource,
+    alert_pages.resource,
+    search.resource,
+    assets.resource,
 )

@@ -7,7 +7,8 @@ import itertools
 import json
 import sqlite3
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,11 @@ from sloguard.service.jobs import JobDesk
 from sloguard.service.windows import WindowDesk
 from sloguard.settings import Settings
 from sloguard.web import create_app
+from sloguard.web.endpoints import Resource
 from sloguard.web.identity import Identify, anybody
+from sloguard.web.opening import authenticator
 from sloguard.web.parts import Parts
+from sloguard.web.resources import RESOURCES
 from tests.support import runs as stored
 
 NOW = stored.FAULT + 3600
@@ -99,13 +103,16 @@ def make_world(
     *,
     url: str = "",
     identify: Identify = anybody,
+    authenticate: bool = False,
+    monotonic: Callable[[], float] = time.monotonic,
+    resources: Sequence[Resource] = RESOURCES,
     settings: Mapping[str, Any] | None = None,
     now: Callable[[], float] = lambda: NOW,
     **more: Any,
 ) -> World:
     """A service whose clock stands at NOW, with one good experiment, one broken one and a set of SLOs.
 
-    ``more``: further fields of Parts.
+    ``authenticate``: it asks for tokens, in place of ``identify``. ``more``: further fields of Parts.
     """
     experiments, slos = directory / "experiments", directory / "slos"
     for place in (experiments, slos):
@@ -114,10 +121,21 @@ def make_world(
     (experiments / "broken.yaml").write_text(BROKEN)
     (slos / "checkout.yaml").write_text(SLOS)
     (slos / "bad.yaml").write_text("slos: [{name: x}]")
-    store = Store(url or _fresh_store(directory / "runs.db"))
+    store = Store(
+        url or _fresh_store(directory / "runs.db"), now=now if authenticate else time.time
+    )
     chosen = Settings()
     chosen = replace(
-        chosen, serve=replace(chosen.serve, **{"access_log": False, **(settings or {})})
+        chosen,
+        serve=replace(
+            chosen.serve,
+            **{
+                "access_log": False,
+                "rate_limit": 0.0,
+                "auth": "on" if authenticate else "auto",
+                **(settings or {}),
+            },
+        ),
     )
     catalogue = Catalogue([experiments], slos=slos, environ={})
     numbers = itertools.count(1)
@@ -126,6 +144,9 @@ def make_world(
         return f"20260101T130000-{next(numbers):06x}"
 
     away, stopping = [False], [False]
+    logins = None
+    if authenticate:
+        logins = authenticator(chosen, store, now=now, monotonic=monotonic)
 
     def prometheus() -> None:
         if away[0]:
@@ -152,12 +173,14 @@ def make_world(
         ),
         settings=chosen,
         prometheus=prometheus,
-        identify=identify,
+        identify=logins or identify,
+        logins=logins,
         now=now,
+        monotonic=monotonic,
         stopping=lambda: stopping[0],
         **more,
     )
-    return World(store, create_app(parts), directory, parts, away, stopping)
+    return World(store, create_app(parts, resources), directory, parts, away, stopping)
 
 
 @functools.cache

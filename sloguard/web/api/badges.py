@@ -52,7 +52,10 @@ def badge(experiment: str) -> Response:
         )
     outcome = found[0].outcome if found else "no runs"
     tag = tag_of(experiment, outcome)
-    return unchanged(tag) or lasting(drawn(experiment, outcome), "image/svg+xml", tag)
+    made = unchanged(tag) or lasting(drawn(experiment, outcome), "image/svg+xml", tag)
+    # A picture for the pages of others, as long as they are of the same organisation.
+    made.headers["Cross-Origin-Resource-Policy"] = "same-site"
+    return made
 
 
 def drawn(label: str, outcome: str) -> bytes:

@@ -1,0 +1,82 @@
+"""What every request passes before its view, and every answer on its way out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from flask import Response, g, request
+
+from sloguard.web.access.auditing import Auditor
+from sloguard.web.access.browsers import Browsers, local_path
+from sloguard.web.access.exposure import Hosts
+from sloguard.web.access.headers import secure
+from sloguard.web.access.limits import Buckets, place_of, too_many
+from sloguard.web.identity import PUBLIC, Identify, check
+
+if TYPE_CHECKING:
+    from sloguard.settings.groups import ServeSettings
+
+#: What may come at once, in seconds of the allowed rate, and at least so many requests.
+_BURST_SECONDS, _LEAST_BURST = 2.0, 20.0
+LOGIN = "/login"
+
+
+class Gate:
+    """``scopes``: of every endpoint; one without is refused. ``identify``: see ``identity``."""
+
+    def __init__(
+        self,
+        serve: ServeSettings,
+        identify: Identify,
+        scopes: Mapping[str, str],
+        auditor: Auditor,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._identify, self._scopes = identify, scopes
+        self._hosts = Hosts(serve)
+        self.browsers = Browsers(serve)
+        self.auditor = auditor
+        rate = serve.rate_limit
+        burst = max(_LEAST_BURST, rate * _BURST_SECONDS)
+        self._buckets = Buckets(rate, burst, monotonic=monotonic) if rate else None
+
+    def enter(self) -> Response | None:
+        """Let the request in hand in, or send its browser to the login. Raises a Problem."""
+        self._hosts.check(request.environ)
+        who = g.who = self._identify(request)
+        if self._buckets is not None:
+            known = who is not None and who.via != "open"
+            key = who.name if known and who is not None else place_of(request.remote_addr or "")
+            wait = self._buckets.take(key)
+            if wait:
+                raise too_many(wait, "too many requests")
+        endpoint = request.endpoint
+        if endpoint is None:  # There is no such path, and nothing to protect.
+            return None
+        scope = self._scopes[endpoint]
+        if who is None and scope != PUBLIC and _is_browsing():
+            return _to_login()
+        check(who, scope)
+        self.browsers.check(who)
+        return None
+
+    def leave(self, response: Response) -> None:
+        """Write down what was changed, and complete the headers."""
+        self.auditor.add_request(response)
+        self.browsers.finish(response)
+        secure(response, https=self.browsers.https)
+
+
+def _is_browsing() -> bool:
+    """Whether a person follows a link. Programs want to know that they need a token."""
+    return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+
+
+def _to_login() -> Response:
+    place = local_path(request.full_path.rstrip("?"))
+    address = LOGIN if place == "/" else f"{LOGIN}?next={quote(place, safe='')}"
+    return Response(status=303, headers={"Location": address})
