@@ -100,12 +100,13 @@ class Packer:
 
     def pack(self, response: Response) -> Response:
         """The response, compressed where that helps. Streams are compressed as they go."""
-        kind = response.mimetype or ""
+        headers = response.headers
+        kind = headers.get("Content-Type") or ""
         if response.status_code == 304 or not kind.startswith(_PACKED_TYPES):
             return response
-        if kind == "text/event-stream" or "Content-Encoding" in response.headers:
+        if kind.startswith("text/event-stream") or "Content-Encoding" in headers:
             return response
-        response.headers["Vary"] = "Accept-Encoding"
+        headers["Vary"] = "Accept-Encoding"
         if not _takes_gzip():
             return response
         if response.is_streamed:

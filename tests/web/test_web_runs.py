@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sloguard.core.model import Outcome, Verdict
+from sloguard.core.text import iso_time
 from sloguard.ports.service import JobState
 from sloguard.web.api.runs import Outcomes
 from sloguard.web.problems import URN
+from sloguard.web.shaping import _quick_time
 from tests.support import runs as stored
 from tests.support.service import World, body_of, make_world
 
@@ -118,6 +122,21 @@ def test_runs_are_found_by_what_they_are(world: World) -> None:
     assert ids(get("/api/v1/runs?tag=none")) == []
     assert ids(get("/api/v1/runs?until=2020-01-01T00:00:00Z")) == []
     assert len(ids(get("/api/v1/runs?since=2020-01-01T00:00:00%2B01:00"))) == 4
+
+
+@given(st.floats(0, 4e9))
+def test_times_in_lists_are_those_of_everywhere(at: float) -> None:
+    assert _quick_time(at) == iso_time(at)
+
+
+def test_a_list_and_a_run_say_the_same(world: World) -> None:
+    world.keep(RUN)
+    world.begin("20260101T140000-aaaaaa")
+    # By tag it takes another way through the store.
+    plain, by_tag = (body_of(world.client.get(f"/api/v1/runs{q}")) for q in ("", "?tag=shop"))
+    assert plain == by_tag
+    for row in plain["runs"]:
+        assert row.items() <= body_of(world.client.get(row["href"])).items()
 
 
 def test_the_filter_knows_every_outcome() -> None:

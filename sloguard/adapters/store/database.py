@@ -6,6 +6,8 @@ import errno
 import os
 import sqlite3
 import stat
+import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +62,21 @@ def _sqlite_url(path: str) -> URL:
     return URL.create("sqlite+pysqlite", database=str(Path(path).expanduser().absolute()))
 
 
+class _Kept:
+    """A connection that is closed with its thread, or with its database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+        self.connection.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Database:
     """An engine, ready: connections are pooled, every thread may use it."""
 
@@ -70,6 +87,8 @@ class Database:
         if self.is_sqlite:
             _prepare_file(Path(str(self.url.database)))
         self.engine = self._engine()
+        self._threads = threading.local()
+        self._kept: weakref.WeakSet[_Kept] = weakref.WeakSet()
         self._compiled: dict[int, tuple[str, tuple[str, ...], dict[str, Any], AnySelect]] = {}
         try:
             self._open()
@@ -79,6 +98,8 @@ class Database:
 
     def close(self) -> None:
         """Give back all connections."""
+        for kept in tuple(self._kept):
+            kept.close()
         self.engine.dispose()
 
     @contextmanager
@@ -105,13 +126,21 @@ class Database:
         text, names, fixed, _ = found
         given = {**fixed, **values}
         with self._classified():
-            raw = self.engine.raw_connection()
-            try:
-                cursor = raw.cursor()
-                cursor.execute(text, tuple(given[name] for name in names))
-                return list(cursor.fetchall())
-            finally:
-                raw.close()
+            # All at once: a statement that is not read to its end would hold its snapshot.
+            return list(self._own().execute(text, [given[name] for name in names]).fetchall())
+
+    def _own(self) -> sqlite3.Connection:
+        """A connection for this thread alone, kept open: taking one out of the pool costs as much as the
+        question does."""
+        kept: _Kept | None = getattr(self._threads, "kept", None)
+        if kept is None or kept.closed:
+            connection = sqlite3.connect(
+                str(self.url.database), timeout=BUSY_SECONDS, check_same_thread=False
+            )
+            _sqlite_connected(connection, None)
+            kept = self._threads.kept = _Kept(connection)
+            self._kept.add(kept)
+        return kept.connection
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:
@@ -224,7 +253,7 @@ def _file_error(path: Path, error: OSError) -> StoreError:
     return StoreUnreachable(f"the store {path} cannot be opened: {error.strerror}")
 
 
-def _sqlite_connected(connection: Any, _entry: ConnectionPoolEntry) -> None:
+def _sqlite_connected(connection: Any, _entry: ConnectionPoolEntry | None) -> None:
     # Transactions are begun by hand: the driver's own way would begin too late to be a snapshot.
     connection.isolation_level = None
     cursor = connection.cursor()
