@@ -11,12 +11,12 @@ from sloguard.core.model import Activity, ActivityRecord, ActivityStatus, Json, 
 from sloguard.core.objective import ObjectiveError, parse_duration
 from sloguard.core.text import iso_time
 from sloguard.engine.controls import Controls
-from sloguard.engine.injection import fault_of, injecting
+from sloguard.engine.injection import fault_of, injecting, lasting
 from sloguard.engine.loop import Work
 from sloguard.engine.session import STOPPED_WITHIN, Session, Stopped
 from sloguard.host.marks import ACTIVITY, RUN
 from sloguard.providers.calls import failed_action
-from sloguard.providers.result import Refused, Result, one_line, timed_out
+from sloguard.providers.result import Refused, Result, one_line, seconds, timed_out
 from sloguard.spec.substitution import substitute
 
 #: Whether an output is within a tolerance. Called beside the loop.
@@ -152,26 +152,34 @@ class Activities:
         session, experiment = self._session, self._session.experiment
         try:
             provider = session.provider_of(activity)
+            own_limit = seconds(provider)
         except Refused as error:
             return Result(error=one_line(error))
-        if section == "method":
-            found = yield from session.attempt(lambda: fault_of(provider), activity.name)
-            if found is not None:
-                return (yield from injecting(session, activity, provider, found, stop))
+        found = None
+        if section in ("method", "rollbacks"):
+            found = yield from session.attempt(
+                lambda: fault_of(provider), activity.name, stoppable=stoppable
+            )
+        if section == "method" and found is not None:
+            return (yield from injecting(session, activity, provider, found, stop))
         environment = {**experiment.environment, RUN: session.run, ACTIVITY: activity.key}
-        task = session.begin(
-            lambda: session.ports.call(
+        limit = float("inf") if timeout is None else timeout
+
+        def work() -> Result:
+            if found is not None:
+                return lasting(session, provider, found, stop)
+            return session.ports.call(
                 provider,
                 configuration=experiment.configuration,
                 secrets=experiment.secrets,
                 stop=stop,
                 environment=environment,
-            ),
-            stop,
-            activity.name,
-        )
+            )
+
+        task = session.begin(work, stop, activity.name)
+        if found is not None and own_limit is not None:
+            limit = min(limit, own_limit)
         try:
-            limit = float("inf") if timeout is None else timeout
             in_time = yield from session.until(task.done, limit, stoppable=stoppable)
         except Stopped:
             stop.set()

@@ -14,7 +14,15 @@ from sloguard.core.model import Activity, Json
 from sloguard.engine.ledger import Injected
 from sloguard.engine.loop import Work
 from sloguard.engine.session import STOPPED_WITHIN, Session, Stopped
-from sloguard.faults.base import Context, Fault, FaultError, FaultFunction, Injection, Plan
+from sloguard.faults.base import (
+    Context,
+    Fault,
+    FaultError,
+    FaultFunction,
+    Injection,
+    Plan,
+    at_once,
+)
 from sloguard.ports import OutsideError
 from sloguard.providers.result import Result, seconds
 
@@ -44,6 +52,24 @@ def context_of(session: Session, stop: threading.Event) -> Context:
         cluster=session.ports.clusters,
         folder=os.path.dirname(session.experiment.source),
     )
+
+
+def lasting(
+    session: Session, provider: Mapping[str, Any], fault: Fault, stop: threading.Event
+) -> Result:
+    """A fault as a declared rollback: what it sets is there to stay, with no record of it anywhere. Blocking."""
+    refusal = session.ports.check(provider)
+    arguments = provider.get("arguments") or {}
+    if refusal or not isinstance(arguments, Mapping):
+        return Result(error=refusal or "arguments: expected a mapping of names to values")
+    context = context_of(session, stop)
+    context.lasting = True
+    try:
+        return Result(at_once(fault, arguments, context))
+    except (FaultError, OutsideError) as error:
+        return Result(error=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a fault raises, it is not as it was to be
+        return Result(error=f"{type(error).__name__}: {error}")
 
 
 def plan_of(session: Session, fault: Fault, provider: Mapping[str, Any]) -> Plan:

@@ -95,9 +95,11 @@ def inject(record: Record, context: Context) -> Json:
     cluster, resource = marking.place_of(record, context)
     manifest: Object = record["manifest"]
     began = time.monotonic()
-    _point(cluster, record)
+    if not context.lasting:
+        _point(cluster, record)
     if record["uid"] is None:
-        _create(cluster, resource, record, manifest)
+        body = manifest if context.lasting else made_of(manifest, record["entry"])
+        _create(cluster, resource, record, body)
     else:
         marking.alter(
             record,
@@ -146,8 +148,7 @@ def _point(cluster: Cluster, record: Record) -> None:
         cluster.get(CONFIG_MAPS, name, namespace)
 
 
-def _create(cluster: Cluster, resource: Resource, record: Record, manifest: Object) -> None:
-    body = made_of(manifest, record["entry"])
+def _create(cluster: Cluster, resource: Resource, record: Record, body: Object) -> None:
     try:
         cluster.create(resource, body)
     except ClusterExists as error:

@@ -52,7 +52,8 @@ class Context:
     returns; ``note`` says something to the people watching. ``random`` is seeded from ``seed``.
     ``allow_url`` says why a URL may not be called, or None where it may. ``cluster`` gives the cluster of
     a context, or the one of the settings for None; raises ClusterError where there is none. ``folder``: where
-    the experiment's file is, for files beside it; empty for the working directory.
+    the experiment's file is, for files beside it; empty for the working directory. ``lasting``: what is changed
+    on a cluster is there to stay, so that no way back is left there, and what is so already is no problem.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -63,6 +64,7 @@ class Context:
     allow_url: Callable[[str], str | None] = lambda _url: None
     cluster: Clusters = ambient.cluster
     folder: str = ""
+    lasting: bool = False
     random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -181,7 +183,7 @@ def fault(
         @functools.wraps(planner)
         def called(*args: Any, **arguments: Any) -> list[Json]:
             bound = signature.bind_partial(*args).arguments
-            return _at_once(made, {**bound, **arguments})
+            return at_once(made, {**bound, **arguments}, Context())
 
         whole = inspect.signature(planner, eval_str=True)
         kept = [p for p in whole.parameters.values() if p.name != "context"]
@@ -204,9 +206,11 @@ class FaultFunction(Protocol):
     def __call__(self, *args: Any, **arguments: Any) -> list[Json]: ...
 
 
-def _at_once(made: Fault, arguments: Mapping[str, Any]) -> list[Json]:
-    """Plan and inject; if an injection fails half-way, what was injected is undone first."""
-    context = Context()
+def at_once(made: Fault, arguments: Mapping[str, Any], context: Context) -> list[Json]:
+    """Plan and inject, without a ledger; gives what the injections gave.
+
+    If an injection fails half-way, what was injected is undone first, unless it is there to stay.
+    """
     undoers: list[Fault] = []
     records: list[Record] = []
     outputs: list[Json] = []
@@ -221,7 +225,8 @@ def _at_once(made: Fault, arguments: Mapping[str, Any]) -> list[Json]:
         for undoer, record in reversed(list(zip(undoers, records, strict=True))):
             # The first error is the one to tell.
             with contextlib.suppress(FaultError):
-                undoer.undo(record, Context())
+                if not context.lasting:
+                    undoer.undo(record, Context(cluster=context.cluster))
         raise
     return outputs
 

@@ -81,15 +81,8 @@ def inject(record: Record, context: Context, grace: int | None = None) -> Json:
         raise FaultError(f"{of['name']} was deleted before it could be hit") from error
     if found["metadata"]["uid"] != of["uid"]:
         raise FaultError(f"{title(found)} is another one than was planned: it was made anew since")
-    try:
-        cluster.create(CONFIG_MAPS, _copy(record, found))
-    except ClusterExists:
-        pass
-    except ClusterUnreachable as error:
-        if error.applied is False:
-            raise
-        # Nothing may be deleted of which there is no copy.
-        cluster.get(CONFIG_MAPS, str(record["name"]), str(record["namespace"]))
+    if not context.lasting:
+        _keep(cluster, record, found)
     try:
         cluster.delete(
             resource,
@@ -105,6 +98,18 @@ def inject(record: Record, context: Context, grace: int | None = None) -> Json:
             cluster.delete(CONFIG_MAPS, str(record["name"]), str(record["namespace"]))
         raise FaultError(f"{title(found)} was deleted by somebody else meanwhile") from error
     return {"deleted": f"{resource.kind} {title(found)}"}
+
+
+def _keep(cluster: Cluster, record: Record, obj: Object) -> None:
+    try:
+        cluster.create(CONFIG_MAPS, _copy(record, obj))
+    except ClusterExists:
+        pass
+    except ClusterUnreachable as error:
+        if error.applied is False:
+            raise
+        # Nothing may be deleted of which there is no copy.
+        cluster.get(CONFIG_MAPS, str(record["name"]), str(record["namespace"]))
 
 
 def undo(record: Record, context: Context) -> str:

@@ -96,7 +96,7 @@ def apply(
             )
         else:
             injections.append(made)
-    if not injections:
+    if not injections and not context.lasting:
         raise FaultError("manifest: all of it is there already, as it is wanted")
     return Plan(tuple(injections), tuple(spared), _summary(injections))
 

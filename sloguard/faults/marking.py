@@ -19,6 +19,7 @@ from sloguard.faults.undo_records import (
     ANNOTATION,
     Edit,
     changes_of,
+    forgotten,
     marked,
     operations,
     unmarked,
@@ -100,13 +101,14 @@ def alter(
             raise FaultError(
                 f"{title(obj)} is another one than was planned: it was made anew since"
             )
-        return how(obj)
+        wanted = how(obj)
+        return forgotten(wanted, record["entry"]["id"]) if context.lasting else wanted
 
     try:
         changed = edit(cluster, resource, record, changed_of, context)
     except ClusterNotFound as error:
         raise FaultError(f"{record['name']} was deleted before it could be hit") from error
-    if kept:
+    if kept and not context.lasting:
         # From now on the ledger alone would do, should somebody take the annotation away.
         context.save(
             {**record, "changes": changes_of(changed, record["entry"]["id"]), "done": True}

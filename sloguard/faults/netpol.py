@@ -28,6 +28,8 @@ _DIRECTIONS = ("both", "ingress", "egress")
 def _inject(record: Record, context: Context) -> Json:
     cluster = context.cluster(record["cluster"])
     body = dict(record["policy"])
+    if context.lasting:
+        body["metadata"] = {"name": record["name"], "namespace": record["namespace"]}
     try:
         cluster.create(NETWORK_POLICIES, body)
     except ClusterExists as error:

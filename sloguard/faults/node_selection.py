@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sloguard.faults.base import Context, FaultError, NothingToHit, Planner
+from sloguard.faults.looking import by_name
 from sloguard.faults.targets import Chosen, Radius, Spare, choose, consenting, not_going
 from sloguard.ports import Cluster, ClusterNotFound, Object
 from sloguard.ports.resources import NODES, PODS
@@ -123,9 +124,8 @@ def select(
     chosen = choose(found, whom.radius, fallback=context.random, spare=rules)
     if not chosen.victims:
         reasons = "; ".join(f"{name}: {why}" for name, why in chosen.spared[:5])
-        which = (
-            f" named {whom.name}" if whom.name else f" with {whom.labels}" if whom.labels else ""
-        )
+        which = f" named {whom.name}" if whom.name else ""
+        which += f" with {whom.labels}" if whom.labels else ""
         raise NothingToHit(
             f"no node{which} to hit ({reasons})" if reasons else f"no node{which} to hit"
         )
@@ -163,10 +163,11 @@ def lock_of(cluster: Cluster, node: Object) -> str:
 
 
 def _found(cluster: Cluster, whom: NodeWhom) -> list[Object]:
-    if whom.name is None:
-        return cluster.list(NODES, labels=whom.labels)
+    if not by_name(whom.name, (), whom.labels):
+        found = cluster.list(NODES, labels=whom.labels)
+        return [node for node in found if whom.name in (None, node["metadata"]["name"])]
     try:
-        return [cluster.get(NODES, whom.name)]
+        return [cluster.get(NODES, str(whom.name))]
     except ClusterNotFound:
         return []
 

@@ -62,7 +62,8 @@ def cordon_node(
 ) -> Plan:
     """Keep new pods off nodes; those that run there stay."""
     found = context.cluster(cluster)
-    chosen = select(found, NodeWhom.of(locals()), context, _cordoned)
+    spare = (lambda _node: "") if context.lasting else _cordoned
+    chosen = select(found, NodeWhom.of(locals()), context, spare)
     injections = tuple(
         _injection("nodes.cordon_node", found, node, _CORDON, context) for node in chosen.victims
     )
@@ -186,6 +187,7 @@ def taint_nodes(
     def tainted(node: Object) -> str:
         taints = (node.get("spec") or {}).get("taints") or []
         same = any((t.get("key"), t.get("effect")) == (key, effect) for t in taints)
+        same = same and not context.lasting
         return "it has such a taint already" if same else ""
 
     found = context.cluster(cluster)

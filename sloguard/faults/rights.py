@@ -64,7 +64,10 @@ def choosing_pods(call: Call, owners: dict[str, Resource], *, budgeted: bool) ->
 
 def choosing_nodes(call: Call) -> Iterator[Need]:
     """To choose nodes by the arguments that all faults on nodes have in common."""
-    yield from on(NODES, "get" if call["name"] else "list", name=call["name"])
+    if by_name(call["name"], (), call["label_selector"] or call["zone"] or ""):
+        yield from on(NODES, "get", name=call["name"])
+    else:
+        yield from on(NODES, "list")
     if call["pod_namespace"] or call["pod_label_selector"]:
         yield from on(PODS, "list", namespaces=(call["pod_namespace"] or None,))
     if call.pod_namespace:

@@ -108,6 +108,14 @@ def unmarked(
     return result, True
 
 
+def forgotten(obj: Object, entry_id: str) -> Object:
+    """The object with what an entry changed, and without the entry: there is no way back from it."""
+    kept = entries(obj)
+    result = copy.deepcopy(obj)
+    _write(result, [entry for entry in kept if entry["id"] != entry_id])
+    return result
+
+
 def changes_of(obj: Object, entry_id: str) -> list[dict[str, Any]]:
     """What an entry has changed; empty where there is none of this id."""
     return next((list(e["changes"]) for e in entries(obj) if e["id"] == entry_id), [])

@@ -15,6 +15,7 @@ from typing import Any
 
 from sloguard.core.model import Json
 from sloguard.engine.aliases import alias_of
+from sloguard.engine.driver_names import TABLE
 from sloguard.faults.base import FaultFunction
 from sloguard.probes.base import registry
 from sloguard.spec.substitution import Scope
@@ -99,14 +100,18 @@ def check_call(provider: Mapping[str, Json], allowed: frozenset[str]) -> None:
 
 
 def is_own(module: str, func: str) -> bool:
-    """Whether a name is one of sloguard's faults or probes; not whatever else their modules hold."""
+    """Whether a name is one of sloguard's faults, probes, or functions for rollbacks; not whatever else
+    their modules hold."""
     if not module.startswith(_OWN_ROOMS):
         return False
     try:
         found = getattr(importlib.import_module(module), func, None)
     except ImportError:
         return False
-    return isinstance(found, FaultFunction) or f"{module.rpartition('.')[2]}.{func}" in registry
+    if isinstance(found, FaultFunction) or f"{module.rpartition('.')[2]}.{func}" in registry:
+        return True
+    # What stands in for a driver's function in rollbacks.
+    return f"{module}.{func}" in {alias.rollback_target for alias in TABLE.values()}
 
 
 def _need(path: str, provider: Mapping[str, Json], *, drivers: bool = True) -> Need | None:

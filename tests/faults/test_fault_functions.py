@@ -142,7 +142,7 @@ def test_find_fault_gives_the_nearest_name() -> None:
         find_fault("processes.stopp")
     with pytest.raises(
         FaultError,
-        match="families: deployments, istio, load, netpol, network, nodes, pods, processes",
+        match="families: deployments, istio, kubernetes, load, netpol, network, nodes, pods, processes, random",
     ):
         find_fault("zzz")
 
@@ -205,4 +205,6 @@ def test_a_context_is_seeded_and_harmless_by_itself() -> None:
         "nodes",
         "deployments",
         "netpol",
+        "kubernetes",
+        "random",
     }

@@ -68,6 +68,24 @@ def test_a_cordon_comes_and_goes(ground, pool):
     assert broken.undo() == ["", ""]
 
 
+@pytest.mark.parametrize("fault", [CORDON, UNCORDON, DRAIN, DELETE])
+def test_a_name_is_hit_only_with_the_labels_and_in_the_zone_that_are_asked_for(ground, pool, fault):
+    one = next(iter(seen(ground, pool)))
+    whom = {"name": one, "label_selector": f"pool={pool}"}
+    assert Broken(ground, fault, whom).targets == [one]
+    assert Broken(ground, fault, {**whom, "zone": zone_of(ground, one)}).targets == [one]
+    for more, said in (
+        ({"label_selector": "pool=another"}, "with pool=another"),
+        ({"zone": "zone-c"}, "with .*zone=zone-c"),
+    ):
+        with pytest.raises(FaultError, match=f"no node named {one} {said}"):
+            Broken(ground, fault, {"name": one, **more})
+
+
+def zone_of(ground, name):
+    return ground.cluster.get(NODES, name)["metadata"]["labels"]["topology.kubernetes.io/zone"]
+
+
 def test_a_cordon_of_somebody_else_is_left(ground, pool):
     theirs = nodes(ground, pool)[0]["metadata"]["name"]
     ground.cluster.merge_patch(NODES, theirs, None, {"spec": {"unschedulable": True}})

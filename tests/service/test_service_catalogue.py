@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sloguard.engine.driver_names import TABLE, Alias
 from sloguard.ports.service import ServiceError
 from sloguard.service.catalogue import (
     Catalogue,
@@ -18,6 +19,7 @@ from sloguard.service.catalogue import (
     permissions,
     usable,
 )
+from sloguard.service.permissions import NotAllowed, check_call
 from tests.support.experiments import UP, experiment
 
 
@@ -275,6 +277,20 @@ def test_faults_and_what_stands_in_for_drivers_need_none(folder: Folder) -> None
         "a.yaml", experiment(method=[own(name_pattern="x"), {**ACTION, "provider": driver}])
     )
     assert folder.problems("a") == ""
+
+
+@pytest.mark.parametrize("alias", TABLE.values(), ids=lambda one: one.name)
+def test_all_that_stands_in_for_drivers_may_be_called(alias: Alias) -> None:
+    for target in filter(None, (alias.target, alias.rollback_target)):
+        module, _, func = target.rpartition(".")
+        check_call({"type": "python", "module": module, "func": func}, frozenset())
+
+
+@pytest.mark.parametrize("func", ["os", "read_manifests", "_scale_needs", "ambient"])
+def test_what_else_is_in_these_modules_is_code(func: str) -> None:
+    provider = {"type": "python", "module": "sloguard.faults.restoring", "func": func}
+    with pytest.raises(NotAllowed, match="needs the permission 'python'"):
+        check_call(provider, frozenset())
 
 
 VARIABLES = {
