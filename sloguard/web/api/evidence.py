@@ -12,6 +12,7 @@ from pydantic import Field
 
 from sloguard.core.history import StoredRun
 from sloguard.ports.service import Scope
+from sloguard.render.charts import DEFAULT_SIZE
 from sloguard.web.answers import json_answer, lasting, tag_of, unchanged
 from sloguard.web.api.finding import ended_run
 from sloguard.web.endpoints import JSON, Answer, Query, Resource
@@ -24,6 +25,7 @@ resource = Resource("evidence", API, about="What a verdict stands on.")
 
 #: Drawing takes a processor for itself: more at once only makes everybody wait longer.
 _DRAWING = threading.BoundedSemaphore(2)
+_SIZES = {"wide": DEFAULT_SIZE, "narrow": (560, 600)}
 _MEDIA = {"svg": "image/svg+xml", "png": "image/png"}
 PARQUET = "application/vnd.apache.parquet"
 _ETAG = {"ETag": "changes with the content"}
@@ -34,6 +36,7 @@ class ChartQuery(Query):
 
     slo: str | None = Field(None, description="Of this SLO; else the worst one.", max_length=300)
     theme: Literal["light", "dark"] = Field("light", description="Its colours.")
+    shape: Literal["wide", "narrow"] = Field("wide", description="For a page, or for a phone.")
     scale: float = Field(1.0, ge=0.5, le=4, description="Pixels of a PNG for each CSS pixel.")
 
 
@@ -58,9 +61,10 @@ def chart(run: str, format: Literal["svg", "png"], query: ChartQuery) -> Respons
     theme = query.theme
     scale = query.scale if format == "png" else 1.0
     revision = msgspec.json.encode(stored.document)
-    tag = tag_of(revision, slo, format, theme, str(scale))
+    tag = tag_of(revision, slo, format, theme, query.shape, str(scale))
+    size = _SIZES[query.shape]
     return unchanged(tag) or lasting(
-        here.pictures.get(tag) or _draw(here, stored, slo, format, theme, scale, tag),
+        here.pictures.get(tag) or _draw(here, stored, slo, format, theme, size, scale, tag),
         _MEDIA[format],
         tag,
     )
@@ -95,6 +99,7 @@ def _draw(
     slo: str,
     format: Literal["svg", "png"],
     theme: Literal["light", "dark"],
+    size: tuple[int, int],
     scale: float,
     tag: str,
 ) -> bytes:
@@ -109,6 +114,7 @@ def _draw(
             found[0],
             format=format,
             theme=theme,
+            size=size,
             scale=scale,
             surroundings=stored.surroundings,
         )

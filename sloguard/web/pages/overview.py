@@ -32,7 +32,8 @@ def overview() -> Response:
     ]
     not_restored = store.runs(50, outcome="not-restored")
     suspects = [run.id for run in not_restored] + [r.id for r in unfinished if not r.alive]
-    rows = _experiments(here)
+    every = _experiments(here)
+    rows = [row for row in every if row["runs"]]
     return page(
         "overview",
         section="Overview",
@@ -43,7 +44,7 @@ def overview() -> Response:
         windows=store.windows(WindowState.OPEN, limit=20),
         experiments=rows,
         weaknesses=[row for row in rows if row["last"] and row["last"].state == "deviated"],
-        offered=bool(here.parts.catalogue.entries()),
+        never=len(every) - len(rows),
     )
 
 

@@ -70,7 +70,7 @@ def _charts(here: Service, run: StoredRun, document: Mapping[str, Any]) -> list[
             "name": name,
             "verdict": known[name]["verdict"],
             "reason": known[name]["reason"],
-            "open": index < _OPEN_CHARTS,
+            "open": index == 0 or (index < _OPEN_CHARTS and known[name]["verdict"] != "met"),
         }
         for index, name in enumerate(worst)
     ]
