@@ -16,6 +16,14 @@ from sloguard.ports import ClusterError, ClusterUnauthorized, Whereabouts
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
+#: By which chaosk8s reaches a cluster where there is no kubeconfig.
+_DRIVERS_CREDENTIALS = (
+    "KUBERNETES_HOST",
+    "KUBERNETES_API_KEY",
+    "KUBERNETES_USERNAME",
+    "KUBERNETES_CERT_FILE",
+)
+
 _Headers = tuple[tuple[str, str], ...]
 _Read = tuple[Any, str, str, _Headers]
 
@@ -168,7 +176,7 @@ def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> _Re
     if not there:
         raise ClusterError(
             f"no kubeconfig at {files}; name one with SLOGUARD_KUBERNETES_KUBECONFIG, "
-            "or set kubernetes.in_cluster inside of a cluster"
+            f"or set kubernetes.in_cluster inside of a cluster{_of_drivers(environ)}"
         )
     try:
         merged = KubeConfigMerger(os.pathsep.join(there)).config
@@ -184,6 +192,17 @@ def _kubeconfig(settings: KubernetesSettings, environ: Mapping[str, str]) -> _Re
         raise ClusterError(f"{files} is not a kubeconfig ({type(error).__name__})") from error
     namespace = str(current["context"].get("namespace") or "")
     return configuration, str(current["name"]), namespace, headers
+
+
+def _of_drivers(environ: Mapping[str, str]) -> str:
+    """What to do where credentials are given as chaosk8s takes them, by their names alone."""
+    named = [name for name in _DRIVERS_CREDENTIALS if environ.get(name)]
+    if not named:
+        return ""
+    return (
+        f". {' and '.join(named)} in the environment are read by the driver chaosk8s alone: write them into a "
+        "kubeconfig (kubectl config set-cluster, set-credentials, set-context), or run with --use-drivers"
+    )
 
 
 def _user_of(merged: Any, name: str) -> Mapping[str, Any]:

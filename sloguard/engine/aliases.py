@@ -23,6 +23,13 @@ from sloguard.spec.substitution import fill_provider
 #: Beside the other extensions of an experiment that is kept, so that recovery takes the same functions.
 _EXTENSION = "sloguard"
 _USE = "use-drivers"
+#: How chaosk8s may be told where a cluster is, and by whom it is asked.
+_CREDENTIALS = (
+    "KUBERNETES_HOST",
+    "KUBERNETES_API_KEY",
+    "KUBERNETES_USERNAME",
+    "KUBERNETES_CERT_FILE",
+)
 #: The one function that asks no cluster.
 _LOOKS_AT_LOGS = "should_be_found_in_logs"
 
@@ -148,6 +155,14 @@ def _context(
         if isinstance(group, Mapping) and group.get("KUBERNETES_CONTEXT"):
             return str(group["KUBERNETES_CONTEXT"])
     return environ.get("KUBERNETES_CONTEXT", "")
+
+
+def unread_credentials(provider: Mapping[str, Any], secrets: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of secrets that a provider lists for its driver, and that sloguard's own functions do not read."""
+    listed = provider.get("secrets") or []
+    groups = [secrets.get(name) for name in ([listed] if isinstance(listed, str) else listed)]
+    given = {key for group in groups if isinstance(group, Mapping) for key in group if group[key]}
+    return tuple(name for name in _CREDENTIALS if name in given)
 
 
 # Experiments.

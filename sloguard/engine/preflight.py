@@ -16,7 +16,7 @@ from sloguard.core.events import Event, Note
 from sloguard.core.model import Activity, Guard, Slo
 from sloguard.core.series import Vector
 from sloguard.core.text import format_duration, format_series, format_value
-from sloguard.engine.aliases import refusal, tolerance_provider
+from sloguard.engine.aliases import refusal, tolerance_provider, unread_credentials
 from sloguard.engine.findings import Findings
 from sloguard.engine.guard import Unreadable, Values, breaches, shown
 from sloguard.engine.injection import fault_of, holder, plan_of
@@ -178,9 +178,20 @@ def _activities(found: Findings) -> Work[None]:
             say = found.odd if later else found.bad
             yield say(f"{activity.kind} {activity.name}", problem)
         elif activity.runs_as:
-            yield found.good(f"{activity.kind} {activity.name}", _stand_in(activity))
+            name = f"{activity.kind} {activity.name}"
+            yield found.good(name, _stand_in(activity))
+            unread = unread_credentials(activity.provider, experiment.secrets)
+            if unread:
+                yield found.odd(name, _unread(unread))
         if activity.kind == "action" and activity in experiment.method:
             made_before = True
+
+
+def _unread(names: Sequence[str]) -> str:
+    return (
+        f"its secrets {', '.join(names)} are for the driver alone: the cluster is reached by sloguard's "
+        "settings kubernetes.*, that is by a kubeconfig; with --use-drivers by these"
+    )
 
 
 def _stand_in(activity: Activity) -> str:

@@ -227,9 +227,14 @@ def test_a_namespace_that_is_deleted_takes_all_with_it(ground):
     namespace = ground.namespace()
     config_map(ground, namespace, "gone")
     ground.cluster.delete(NAMESPACES, namespace)
-    ground.eventually(
-        lambda: namespace not in {n["metadata"]["name"] for n in ground.cluster.list(NAMESPACES)}
-    )
+
+    def all_gone() -> bool:
+        # The namespace itself may stay for minutes, while the cluster asks every API that it knows.
+        left = [m["metadata"]["name"] for m in ground.cluster.list(CONFIG_MAPS, namespace)]
+        there = [n for n in ground.cluster.list(NAMESPACES) if n["metadata"]["name"] == namespace]
+        return "gone" not in left and all(n["metadata"].get("deletionTimestamp") for n in there)
+
+    ground.eventually(all_gone, patience=180)
 
 
 def test_a_watch_ends_when_what_is_waited_for_is_there(ground):

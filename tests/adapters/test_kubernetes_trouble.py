@@ -206,6 +206,11 @@ def test_each_context_is_a_cluster_of_its_own(double, tmp_path):
 def test_a_kubeconfig_that_is_not_there_or_none_is_told(tmp_path):
     with pytest.raises(ClusterError, match="no kubeconfig at"):
         KubernetesCluster(KubernetesSettings(kubeconfig=tmp_path / "nothing"), environ={})
+    given = {"KUBERNETES_HOST": "https://1.2.3.4", "KUBERNETES_API_KEY": "hunter2"}
+    with pytest.raises(ClusterError, match="KUBERNETES_HOST and KUBERNETES_API_KEY in") as wrong:
+        KubernetesCluster(KubernetesSettings(kubeconfig=tmp_path / "nothing"), environ=given)
+    assert "kubectl config set-cluster" in str(wrong.value)
+    assert "hunter2" not in str(wrong.value)
     (tmp_path / "odd").write_text("password: [hunter2")
     with pytest.raises(ClusterError) as wrong:
         KubernetesCluster(KubernetesSettings(kubeconfig=tmp_path / "odd"), environ={})

@@ -16,6 +16,7 @@ from sloguard.engine.aliases import (
     refusal,
     resolved,
     stands_in,
+    unread_credentials,
 )
 from sloguard.engine.driver_names import TABLE
 from sloguard.engine.drivers import Drivers
@@ -318,3 +319,15 @@ def test_rights_are_those_of_what_stands_in():
     needs = {str(one.need) for one in demands.found}
     assert "list pods in namespace shop" in needs
     assert any("nodes" in need and "patch" in need for need in needs)
+
+
+def test_credentials_that_only_the_driver_reads_are_named():
+    provider = {**python("chaosk8s.pod.probes", "count_pods"), "secrets": ["k8s"]}
+    given = {"KUBERNETES_HOST": "https://1.2.3.4", "KUBERNETES_API_KEY": "x", "OTHER": "y"}
+    assert unread_credentials(provider, {"k8s": given, "else": {"KUBERNETES_USERNAME": "u"}}) == (
+        "KUBERNETES_HOST",
+        "KUBERNETES_API_KEY",
+    )
+    assert unread_credentials(provider, {"k8s": {"KUBERNETES_CONTEXT": "east"}}) == ()
+    assert unread_credentials(provider, {"k8s": {"KUBERNETES_HOST": ""}}) == ()
+    assert unread_credentials(python("chaosk8s.pod.probes", "count_pods"), {"k8s": given}) == ()

@@ -51,6 +51,10 @@ class Account:
         cluster: dict[str, Any] = {"server": reached.host}
         if reached.ssl_ca_cert:
             cluster["certificate-authority"] = reached.ssl_ca_cert
+        if not reached.verify_ssl:
+            cluster["insecure-skip-tls-verify"] = True
+        if reached.tls_server_name:
+            cluster["tls-server-name"] = reached.tls_server_name
         config = {
             "apiVersion": "v1",
             "kind": "Config",

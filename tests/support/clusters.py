@@ -376,10 +376,10 @@ class Ground:
             PODS, about["name"], about["namespace"], {"status": status}, subresource="status"
         )
 
-    def eventually(self, holds: Callable[[], Any], what: str = "") -> Any:
-        """Wait for what a controller does."""
+    def eventually(self, holds: Callable[[], Any], what: str = "", patience: float = 0.0) -> Any:
+        """Wait for what a controller does; ``patience``: seconds, where it may take longer than others."""
         real = self.double is None
-        ends = time.monotonic() + (REAL_PATIENCE if real else PATIENCE)
+        ends = time.monotonic() + max(patience, REAL_PATIENCE if real else PATIENCE)
         while True:
             found = holds()
             if found:
