@@ -14,6 +14,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 from pydantic import BaseModel, ConfigDict, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from sloguard.documents.problems import did_you_mean
 from sloguard.web.problems import Problem
@@ -199,7 +200,12 @@ def read_body(media: Sequence[str]) -> bytes:
     if request.mimetype not in media and (request.mimetype or request.content_length):
         found = request.mimetype or "no content type"
         raise Problem("unsupported-media-type", f"found {found}, expected {' or '.join(media)}")
-    return request.get_data(cache=False)
+    body = request.get_data(cache=False)
+    most = request.max_content_length
+    if request.content_length is None and most is not None and len(body) >= most:
+        # One that comes in pieces is cut off there without a word.
+        raise RequestEntityTooLarge
+    return body
 
 
 def _misfit(error: ValidationError, model: type[BaseModel], place: str) -> Problem:

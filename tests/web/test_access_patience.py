@@ -1,0 +1,83 @@
+"""A client has so long for all of a request, however it hands out its pieces."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sloguard.web.patience import ANSWER, Hurried
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def test_what_comes_in_time_is_read(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    hurried = Hurried(ours, time.monotonic() + 5)
+    hurried.setblocking(True)
+    theirs.sendall(b"abc")
+    assert hurried.recv(2) == b"ab"
+    assert hurried.recv(2, socket.MSG_PEEK) == b"c"
+    assert ours.gettimeout() == ANSWER
+    hurried.sendall(b"x")
+    assert theirs.recv(1) == b"x"
+    hurried.setblocking(False)
+    assert ours.gettimeout() == 0.0
+    assert hurried.fileno() == ours.fileno()
+
+
+def test_silence_ends_at_the_deadline(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    hurried = Hurried(ours, time.monotonic() + 0.05)
+    hurried.setblocking(True)
+    with pytest.raises(ConnectionResetError, match="too long"):
+        hurried.recv(1)
+    # From then on not even what is there.
+    theirs.sendall(b"late")
+    with pytest.raises(ConnectionResetError, match="too long"):
+        hurried.recv(1)
+
+
+def test_a_piece_now_and_then_does_not_prolong_it(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    hurried = Hurried(ours, time.monotonic() + 0.1)
+    hurried.setblocking(True)
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.01):
+            theirs.sendall(b".")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    begun, pieces = time.monotonic(), 0
+    try:
+        with pytest.raises(ConnectionResetError, match="too long"):
+            while True:
+                pieces += len(hurried.recv(1))
+    finally:
+        over.set()
+        dripping.join()
+    assert pieces > 1
+    assert time.monotonic() - begun < 5
+
+
+def test_a_shorter_limit_of_somebody_else_stays(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, _ = pair
+    hurried = Hurried(ours, time.monotonic() + 60)
+    hurried.settimeout(0.02)
+    with pytest.raises(TimeoutError):
+        hurried.recv(1)
