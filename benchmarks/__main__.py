@@ -1,6 +1,6 @@
 """All benchmarks, one after the other: ratios, in one run on one machine.
 
-python -m benchmarks [fetch] [cli] [charts]
+python -m benchmarks [fetch] [cli] [charts] [web]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ PARTS = {
     "fetch": "Fetching and judging, against Prometheus's own time (curl to /dev/null)",
     "cli": "The command line, against bare Python and the Chaos Toolkit",
     "charts": "Charts: time and memory",
+    "web": "The service, against a bare Flask route on the same server",
 }
 
 
