@@ -38,10 +38,11 @@ def parse_yaml(text: str, file: str = "") -> tuple[Node, list[Problem], list[Pro
 
 @dataclass(slots=True)
 class _Open:
-    """A container that is being read."""
+    """A container that is being read. ``merging``: its next value is one to be merged in (a plain ``<<``)."""
 
     node: Node
     anchor: str | None
+    merging: bool = False
     key: tuple[str, tuple[int, int]] | None = None
     merges: list[Node] = field(default_factory=list)
     size: int = 1
@@ -104,7 +105,7 @@ class _Composer:
         top = self.stack[-1] if self.stack else None
         is_key = top is not None and top.node.is_mapping and top.key is None
         if is_key and event.tag is None and event.implicit[0] and event.value == "<<":
-            self._keyed(top, "<<", (line, column))
+            self._keyed(top, "<<", (line, column), merging=True)
             return
         if is_key:
             self._keyed(top, self.scalars.key(event, line, column), (line, column))
@@ -114,9 +115,11 @@ class _Composer:
             self.anchors[event.anchor] = (node, 1)
         self._add(node, 1)
 
-    def _keyed(self, top: _Open | None, key: str, place: tuple[int, int]) -> None:
+    def _keyed(
+        self, top: _Open | None, key: str, place: tuple[int, int], *, merging: bool = False
+    ) -> None:
         assert top is not None  # noqa: S101 - callers have checked
-        top.key = (key, place)
+        top.key, top.merging = (key, place), merging
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         line, column = _place(event)
@@ -183,7 +186,7 @@ class _Composer:
             return
         assert top.key is not None  # noqa: S101 - a mapping's key comes before its value
         (key, place), top.key = top.key, None
-        if key == "<<":
+        if top.merging:
             self._merge(top, node)
         elif key in top.node.keys:
             self.problems.append(duplicate_key(key, self.file, place, top.node.keys[key]))
