@@ -9,16 +9,18 @@ import sys
 import threading
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from sloguard.cli.common import config_option, fail, settings_from, store_option, the_store
+from sloguard.cli.common import config_option, settings_from, store_option
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
     from sloguard.service.catalogue import Catalogue
     from sloguard.settings import Settings
+
+log = logging.getLogger("sloguard.worker")
 
 
 @click.group("worker", hidden=True)
@@ -39,13 +41,13 @@ def job(job: str) -> None:
 
     # What the run starts has no use for it.
     claim = os.environ.pop(CLAIM, "")
-    settings, store, known = _opened()
+    settings, store, known = _opened("worker", run=job)
     control = Control()
     try:
         with stopping(control), redirect_stdout(sys.stderr):
             code = carry_out(job, claim, bench(settings, store, known), control)
     except OutsideError as error:
-        fail(str(error), 1)
+        _fail(error)
     # Threads of functions that hang have nothing more to say.
     sys.stderr.flush()
     os._exit(code)
@@ -61,14 +63,14 @@ def recover(elsewhere: bool, left_too: bool) -> None:
     from sloguard.render.lines import line
     from sloguard.service.starting import recover_dead
 
-    settings, store, known = _opened()
+    settings, store, known = _opened("recovery")
     try:
         made = bench(settings, store, known)
         for event in recover_dead(store, made, loader(), elsewhere=elsewhere, left_too=left_too):
             if text := line(event):
-                click.echo(text, err=True)
+                log.info("%s", text)
     except OutsideError as error:
-        fail(str(error), 1)
+        _fail(error)
 
 
 @command.command("serve")
@@ -79,7 +81,7 @@ def serve(until_eof: bool, store: str | None, config: Path | None) -> None:
     """Take jobs and give them to workers until a signal comes; no web pages."""
     from sloguard.bootstrap import service
 
-    settings, opened, known = _opened(config, store=store)
+    settings, opened, known = _opened("dispatcher", config, store=store)
     made = service(settings, opened, known, config=config)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -98,15 +100,22 @@ def _read_to_end(stop: threading.Event) -> None:
     stop.set()
 
 
-def _opened(config: Path | None = None, **flags: Any) -> tuple[Settings, Store, Catalogue]:
-    from sloguard.bootstrap import catalogue
+def _opened(
+    process: str, config: Path | None = None, *, store: str | None = None, run: str = ""
+) -> tuple[Settings, Store, Catalogue]:
+    from sloguard.bootstrap import catalogue, open_store
+    from sloguard.cli.logs import start_logs
     from sloguard.ports import OutsideError
 
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
-    settings = settings_from(config, **flags)
+    settings = settings_from(config, store=store)
+    start_logs(settings, process, always={"run": run} if run else None)
     try:
-        return settings, the_store(settings), catalogue(settings)
+        return settings, open_store(settings), catalogue(settings)
     except OutsideError as error:
-        fail(str(error), 1)
+        _fail(error)
+
+
+def _fail(error: Exception) -> NoReturn:
+    """Nobody reads this on a terminal: it goes where everything else is told."""
+    log.error("%s", error)
+    sys.exit(1)

@@ -16,6 +16,7 @@ from pathlib import Path
 from sloguard.host.identity import Identity, identify
 from sloguard.host.signals import send
 from sloguard.ports.service import Job, Jobs, JobState, ServiceError
+from sloguard.telemetry.logs import readable
 
 log = logging.getLogger(__name__)
 
@@ -155,10 +156,10 @@ class Dispatcher:
         try:
             handle = self._executor.start(job)
         except ServiceError as error:
-            log.error("job %s: %s", job.id, error)
+            log.error("job %s: %s", job.id, error, extra={"run": job.id})
             give_back(self._jobs, job, str(error))
             return
-        log.info("job %s: worker %s", job.id, handle)
+        log.info("job %s: worker %s", job.id, handle, extra={"run": job.id})
         self._under_way[handle] = _Taken(job, self._monotonic() + START_SECONDS)
 
     def _check(self, handle: str) -> None:
@@ -169,7 +170,8 @@ class Dispatcher:
         taken.begins_by = None
         job = self._jobs.job(taken.job.id)
         if job is not None and job.state is JobState.STARTING and job.claim == taken.job.claim:
-            log.error("job %s: its worker has not begun in time, and is ended", job.id)
+            told = "job %s: its worker has not begun in time, and is ended"
+            log.error(told, job.id, extra={"run": job.id})
             self._executor.kill(handle)
 
     def _find_lost(self) -> None:
@@ -192,7 +194,7 @@ class Dispatcher:
         del self._under_way[handle]
         if job is None or job.state.is_over or job.claim != taken.claim:
             return
-        log.warning("job %s: %s", job.id, how)
+        log.warning("job %s: %s", job.id, how, extra={"run": job.id})
         if job.state is JobState.STARTING:
             give_back(self._jobs, job, how)
         else:
@@ -218,6 +220,6 @@ def _tail(path: Path) -> str:
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL))
-            return file.read().decode("utf-8", "replace").strip()
+            return readable(file.read().decode("utf-8", "replace")).strip()
     except OSError:
         return ""

@@ -206,7 +206,8 @@ def recover_dead(
         for event in recover(only, ports, reading, bench.options(), left_too=left_too):
             yield event
             if isinstance(event, RunEnded):
-                log.info("run %s: %s: %s", event.run, event.outcome, event.reason)
+                told = "run %s: %s: %s"
+                log.info(told, event.run, event.outcome, event.reason, extra={"run": event.run})
 
 
 def _reader(bench: Bench) -> Callable[[str | Mapping[str, Any], Mapping[str, Any]], Experiment]:

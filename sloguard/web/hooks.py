@@ -49,13 +49,13 @@ def register(app: Flask, service: Service, packer: Packer) -> None:
 
 def _log(response: Response, spent: float) -> None:
     who = g.get("who")
-    access.info(
-        "%s %s %s %d %.1fms",
-        who.name if who is not None else "-",
-        request.method,
-        # The query may hold what somebody mistook for the right place of a token.
-        request.path.encode("unicode_escape").decode(),
-        response.status_code,
-        spent * 1000,
-        extra={"request_id": g.get("request_id", "")},
-    )
+    # The query may hold what somebody mistook for the right place of a token.
+    path = request.path.encode("unicode_escape").decode()
+    told = {
+        "who": who.name if who is not None else "-",
+        "method": request.method,
+        "path": path,
+        "status": response.status_code,
+        "milliseconds": round(spent * 1000, 1),
+    }
+    access.info("%s %s %s %d %.1fms", *told.values(), extra=told)

@@ -9,13 +9,21 @@ follows events holds one; its sync workers would be blocked by it.
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import os
+import select
+import signal
+import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 
+from sloguard.web.patience import Impatient
 from sloguard.web.telemetry import MULTIPROCESS
 
 if TYPE_CHECKING:
@@ -24,6 +32,8 @@ if TYPE_CHECKING:
 #: Of these many threads of a process, so many may be taken by requests that wait.
 WAITING_SHARE = 2 / 3
 GRACE_SECONDS = 30
+#: As many connections wait to be accepted at most.
+_LONGEST_QUEUE = 2048
 
 
 class Companion(Protocol):
@@ -52,11 +62,84 @@ class _Parent(Arbiter):
         super().manage_workers()
         self.companion.look()
 
+    def handle_int(self) -> None:
+        """Ctrl-C: as SIGTERM. Asked once more while it stops, it does not wait any longer."""
+        raise StopIteration
+
     def stop(self, graceful: bool = True) -> None:
         """Nothing new is begun while requests are finished."""
         self.companion.ask_to_stop()
+        for listener in self.LISTENERS:
+            close_door(listener)
         super().stop(graceful)
         self.companion.stop()
+
+
+def close_door(listener: Any) -> None:
+    """Nobody new gets onto a listening socket, in whichever process; who is in its queue stays there.
+
+    Closing it would cut off who has connected and was not accepted yet. Their next try finds it closed.
+    Where the system knows no such filter a connection of the last milliseconds may still be cut.
+    """
+    # One instruction of a packet filter: "return 0", that is, drop.
+    code = ctypes.create_string_buffer(b"\x06\x00\x00\x00\x00\x00\x00\x00", 8)
+    program = _FilterProgram(1, ctypes.cast(code, ctypes.c_void_p))
+    with suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, bytes(program))
+
+
+class _FilterProgram(ctypes.Structure):
+    """Linux's sock_fprog."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+_ATTACH_FILTER = 26
+
+
+class _Threads(Impatient):
+    """gunicorn's process of threads, which leaves nobody behind who has connected already."""
+
+    def init_signals(self) -> None:
+        """Ctrl-C reaches every process of a terminal; the parent decides what it means."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def handle(self, conn: Any) -> Any:
+        """A client that is slow to close its end is waited for here; gunicorn would make all others wait."""
+        kept = super().handle(conn)
+        if not kept:
+            conn.close(graceful=True)
+            conn.close = _closed_already
+        return kept
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        """Called with False also when it is about to end: then the queue is emptied first."""
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            for _ in range(_LONGEST_QUEUE):
+                if not select.select([listener], [], [], 0)[0]:
+                    break
+                self.accept(listener)
+            # While it is open somewhere, whoever comes would wait for an answer.
+            listener.close()
+
+
+def _closed_already(graceful: bool = False) -> None:
+    """For a connection that needs no closing any more."""
+
+
+class _Log(Logger):
+    """What gunicorn says, among all other logs of this process."""
+
+    def setup(self, cfg: Any) -> None:
+        """No handlers of its own, and again so after a reload."""
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
 
 
 class Server(BaseApplication):
@@ -79,16 +162,20 @@ class Server(BaseApplication):
             "bind": bind,
             "workers": workers,
             "threads": threads,
-            "worker_class": "gthread",
+            "worker_class": _Threads,
             "timeout": 60,
             "graceful_timeout": GRACE_SECONDS,
+            "backlog": _LONGEST_QUEUE,
             # Longer than most proxies keep theirs, so that they close first.
             "keepalive": 75,
             "limit_request_line": 8190,
+            "limit_request_fields": 64,
+            "limit_request_field_size": 8190,
             # What a proxy says is read by the application, which knows whom to trust.
             "forwarded_allow_ips": "",
             "control_socket_disable": True,
             "loglevel": "warning",
+            "logger_class": _Log,
             "proc_name": "sloguard",
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - only a heartbeat
             "post_fork": self._forked,
@@ -107,10 +194,18 @@ class Server(BaseApplication):
         return self._make(self._stopping)
 
     def run(self) -> None:
-        """Until a signal ends it. Raises SystemExit."""
+        """Until a signal ends it. Raises SystemExit, in the parent alone."""
+        me = os.getpid()
         parent = _Parent(self)
         parent.companion = self._companion
-        parent.run()
+        try:
+            parent.run()
+        except SystemExit as end:
+            if os.getpid() != me:
+                # A process that answered requests must not tidy up what is its parent's.
+                logging.shutdown()
+                os._exit(end.code if isinstance(end.code, int) else 1)
+            raise
 
     def _forked(self, _server: Any, worker: Any) -> None:
         self._worker = worker

@@ -4,92 +4,29 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sloguard.adapters.store import Store
 from tests.support import runs as stored
-from tests.support.servers import free_port
-from tests.support.service import EXPERIMENT, SLOS
+from tests.support.served import PATIENCE, Served, environment, serving
 
 pytestmark = pytest.mark.integration
-
-PATIENCE = 30.0
-
-
-class Served:
-    """A running service."""
-
-    def __init__(self, directory: Path, *flags: str) -> None:
-        self.directory, self.port = directory, free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "sloguard", "serve", "--bind", f"127.0.0.1:{self.port}"]
-        self.log = (directory / "log").open("wb")
-        self.process = subprocess.Popen(
-            [*command, *flags], cwd=directory, env=environment(directory), stderr=self.log
-        )
-
-    def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                self.get("/healthz")
-                return
-            except (urllib.error.URLError, ConnectionError):
-                assert self.process.poll() is None, self.said()
-                assert time.monotonic() < deadline, self.said()
-                time.sleep(0.02)
-
-    def get(self, path: str) -> tuple[int, Any]:
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-
-    def said(self) -> str:
-        return (self.directory / "log").read_text()
-
-    def end(self, number: int) -> tuple[int, list[psutil.Process]]:
-        """Its exit code, and which of its processes still live."""
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        self.process.send_signal(number)
-        code = self.process.wait(PATIENCE)
-        _, alive = psutil.wait_procs(family, timeout=PATIENCE)
-        return code, alive
-
-
-def environment(directory: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("SLOGUARD_")}
-    return {**kept, "XDG_DATA_HOME": str(directory / "data"), "XDG_CONFIG_HOME": str(directory)}
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    for name, text in (("experiments", EXPERIMENT), ("slos", SLOS)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "checkout.yaml").write_text(text)
-    flags = ("--experiments", "experiments", "--slos", "slos", "--store", "runs.db")
-    running = Served(tmp_path, *flags, "--prometheus", f"http://127.0.0.1:{free_port()}")
-    try:
+    with serving(tmp_path, "--store", "runs.db") as running:
         yield running
-    finally:
-        if running.process.poll() is None:
-            running.end(signal.SIGKILL)
-        running.log.close()
 
 
 def test_it_serves_and_ends_without_cutting_anybody_off(served: Served) -> None:

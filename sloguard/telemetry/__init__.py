@@ -1,0 +1,1 @@
+"""What sloguard's processes tell of themselves: logs, and traces where somebody wants them."""
