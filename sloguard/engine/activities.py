@@ -152,7 +152,6 @@ class Activities:
         session, experiment = self._session, self._session.experiment
         try:
             provider = session.provider_of(activity)
-            own_limit = seconds(provider)
         except Refused as error:
             return Result(error=one_line(error))
         found = None
@@ -164,6 +163,11 @@ class Activities:
             return (yield from injecting(session, activity, provider, found, stop))
         environment = {**experiment.environment, RUN: session.run, ACTIVITY: activity.key}
         limit = float("inf") if timeout is None else timeout
+        if found is not None:
+            try:
+                limit = min(limit, seconds(provider) or limit)
+            except Refused as error:
+                return Result(error=one_line(error))
 
         def work() -> Result:
             if found is not None:
@@ -177,8 +181,6 @@ class Activities:
             )
 
         task = session.begin(work, stop, activity.name)
-        if found is not None and own_limit is not None:
-            limit = min(limit, own_limit)
         try:
             in_time = yield from session.until(task.done, limit, stoppable=stoppable)
         except Stopped:
