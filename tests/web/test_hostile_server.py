@@ -143,6 +143,39 @@ def test_silent_and_slow_clients_hold_nobody_up(guarded: tuple[Served, str]) -> 
             sock.close()
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"//etc/passwd",
+        b"///etc/passwd",
+        b"/../../../etc/passwd",
+        b"/static/../../../../etc/passwd",
+        b"/static/x/..%2f..%2f..%2fetc%2fpasswd",
+        b"/%2e%2e/%2e%2e/etc/passwd",
+        b"/..%5c..%5cetc%5cpasswd",
+        b"/api/v1/runs/..;/audit",
+        b"/API/V1/audit",
+        b"/api/v1//audit",
+        b"/api/v1/./audit",
+        b"/api/v1/audit/",
+        b"/api/v1/audit%00",
+        b"/api/v1/audit%2f",
+        b"http://169.254.169.254/latest/meta-data",
+        b"*",
+    ],
+)
+def test_a_path_of_many_spellings_is_one_that_there_is_not(
+    guarded: tuple[Served, str], path: bytes
+) -> None:
+    served, secret = guarded
+    head = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    answer = talk(served, b"GET " + path + head + shown(secret) + b"\r\n")
+    assert b"root:" not in answer
+    assert b'"entries"' not in answer
+    assert b"\r\nLocation:" not in answer
+    assert [status // 100 for status in statuses(answer)] == [4], answer
+
+
 def test_headers_of_answers_are_ours_alone(guarded: tuple[Served, str]) -> None:
     served, secret = guarded
     for path in (

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from flask import Response, g, request
 
+from sloguard.ports.service import Scope
 from sloguard.web.access.auditing import Auditor
 from sloguard.web.access.browsers import Browsers, local_path
 from sloguard.web.access.exposure import Hosts
@@ -66,7 +67,9 @@ class Gate:
 
     def leave(self, response: Response) -> None:
         """Write down what was changed, and complete the headers."""
-        self.auditor.add_request(response)
+        # Some questions come with a body; whoever may only read has changed nothing by them.
+        if self._scopes.get(request.endpoint or "") != Scope.READ:
+            self.auditor.add_request(response)
         self.browsers.finish(response)
         secure(response, https=self.browsers.https)
 
