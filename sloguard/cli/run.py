@@ -183,9 +183,20 @@ def _drive(
     flags: dict[str, Any],
 ) -> RunEnded | None:
     from sloguard.engine.run import drive, run
+    from sloguard.telemetry import traces
 
     with ExitStack() as stack:
         consumers: list[Consumer] = [keeping]
+        tracing = traces.start("run")
+        if tracing is not None:
+            from sloguard.engine.tracing import traced
+            from sloguard.telemetry.run_spans import RunSpans
+
+            stack.callback(traces.close_all)
+            spans = RunSpans(tracing)
+            stack.callback(spans.close)
+            made = traced(made, spans)
+            consumers.append(spans.record)
         if flags["journal_path"] is not None:
             from sloguard.render.journal import JournalWriter
 

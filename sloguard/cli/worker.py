@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -38,16 +39,19 @@ def job(job: str) -> None:
     from sloguard.ports import OutsideError
     from sloguard.service.executor import CLAIM
     from sloguard.service.worker import carry_out
+    from sloguard.telemetry import traces
 
     # What the run starts has no use for it.
     claim = os.environ.pop(CLAIM, "")
     settings, store, known = _opened("worker", run=job)
     control = Control()
     try:
+        made = replace(bench(settings, store, known), tracing=traces.start("worker"))
         with stopping(control), redirect_stdout(sys.stderr):
-            code = carry_out(job, claim, bench(settings, store, known), control)
+            code = carry_out(job, claim, made, control)
     except OutsideError as error:
         _fail(error)
+    traces.close_all()
     # Threads of functions that hang have nothing more to say.
     sys.stderr.flush()
     os._exit(code)

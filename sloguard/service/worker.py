@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -20,7 +20,8 @@ from sloguard.engine.control import Control
 from sloguard.engine.dry import dry_run
 from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Ports
-from sloguard.engine.run import drive, run
+from sloguard.engine.run import Consumer, drive, run
+from sloguard.engine.tracing import traced
 from sloguard.ports import Clock, Metrics, MetricsError, OutsideError
 from sloguard.ports.service import Job, Jobs, JobState, ServiceError, Windows
 from sloguard.providers.result import UrlPolicy
@@ -30,6 +31,8 @@ from sloguard.service.judging import Judgement, judge_again, judge_window
 from sloguard.service.permissions import refused
 from sloguard.service.recording import Patient
 from sloguard.spec import load, parse_slos
+from sloguard.telemetry.run_spans import RunSpans
+from sloguard.telemetry.traces import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +81,7 @@ class Bench:
 
     ``ports`` gives everything that a run needs (False: it asks no Prometheus), ``metrics`` the Prometheus
     alone, ``options`` the engine's options with what a job chooses. ``allow_url``: see ``urls``.
+    ``tracing``: where runs are told as traces.
     """
 
     store: WorkerStore
@@ -88,6 +92,7 @@ class Bench:
     options: Callable[..., Options]
     allow_url: UrlPolicy
     patience: float = STORE_PATIENCE
+    tracing: Tracing | None = None
 
 
 def carry_out(id: str, claim: str, bench: Bench, control: Control) -> int:
@@ -141,10 +146,17 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
     if job.dry_run:
         return _dry(experiment, ports, options, control)
     patient = Patient(bench.store.recorder(experiment=entry.name).record)
-    try:
-        ended = drive(run(experiment, ports, options, control), [patient.record])
-    finally:
-        kept = patient.flush(bench.patience)
+    consumers: list[Consumer] = [patient.record]
+    with ExitStack() as stack:
+        if bench.tracing is not None:
+            spans = RunSpans(bench.tracing)
+            stack.callback(spans.close)
+            ports = traced(ports, spans)
+            consumers.append(spans.record)
+        try:
+            ended = drive(run(experiment, ports, options, control), consumers)
+        finally:
+            kept = patient.flush(bench.patience)
     if ended is None or not kept:
         return _Ending(JobState.ENDED, EXIT_FAILED, "the run's end could not be kept in the store")
     return _Ending(JobState.ENDED, int(ended.document["exit_code"]))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from flask import g, has_request_context, request
 
+from sloguard.telemetry.traces import ids
+
 
 def request_facts() -> Mapping[str, object]:
     """Its id, the endpoint, and the run it is about; empty outside of requests."""
@@ -15,4 +17,5 @@ def request_facts() -> Mapping[str, object]:
         "request_id": g.get("request_id", ""),
         "endpoint": request.endpoint,
         "run": (request.view_args or {}).get("run"),
+        **ids(g.get("span")),
     }

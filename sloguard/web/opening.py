@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sloguard import bootstrap
+from sloguard.telemetry import traces
 from sloguard.web.access.auditing import Auditor
 from sloguard.web.access.authentication import Authenticator
 from sloguard.web.access.exposure import wants_auth
@@ -14,6 +15,7 @@ from sloguard.web.access.limits import Attempts
 from sloguard.web.app import create_app
 from sloguard.web.identity import anybody
 from sloguard.web.parts import Parts
+from sloguard.web.tracing import trace_requests
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -29,7 +31,7 @@ def open_web(
     store, known = bootstrap.open_store(settings), bootstrap.catalogue(settings)
     prometheus = bootstrap.open_metrics(settings, deadline=bootstrap.LIVE_DEADLINE)
     logins = authenticator(settings, store) if wants_auth(settings.serve) else None
-    return create_app(
+    app = create_app(
         Parts(
             store=store,
             catalogue=known,
@@ -43,6 +45,10 @@ def open_web(
             most_waiting=most_waiting,
         )
     )
+    tracing = traces.start("web")
+    if tracing is not None:
+        trace_requests(app, tracing)
+    return app
 
 
 def authenticator(

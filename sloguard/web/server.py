@@ -23,6 +23,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
+from sloguard.telemetry import traces
 from sloguard.web.patience import Impatient
 from sloguard.web.telemetry import MULTIPROCESS
 
@@ -203,6 +204,7 @@ class Server(BaseApplication):
         except SystemExit as end:
             if os.getpid() != me:
                 # A process that answered requests must not tidy up what is its parent's.
+                traces.close_all()
                 logging.shutdown()
                 os._exit(end.code if isinstance(end.code, int) else 1)
             raise
