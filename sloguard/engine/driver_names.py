@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 # Each enters its functions into the table.
-from sloguard.engine import driver_network, driver_pods, driver_probes
+from sloguard.engine import driver_network, driver_objects, driver_pods, driver_probes
 from sloguard.engine.driver_entries import DRIVERS, TABLE, Alias
 
-__all__ = ["DRIVERS", "TABLE", "Alias", "driver_network", "driver_pods", "driver_probes"]
+__all__ = [
+    "DRIVERS",
+    "TABLE",
+    "Alias",
+    "driver_network",
+    "driver_objects",
+    "driver_pods",
+    "driver_probes",
+]

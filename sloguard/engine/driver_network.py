@@ -193,3 +193,21 @@ def remove_delay_fault(
     virtual_service_name: Any, routes: Any, ns: Any = "default", version: Any = _VERSION
 ) -> Arguments:
     return {**_mesh(virtual_service_name, routes, ns, version), "foreign": True}
+
+
+@alias(_ISTIO, f"{FAULTS}.istio.set_fault")
+def set_fault(
+    virtual_service_name: Any,
+    routes: Any,
+    fault: Any,
+    ns: Any = "default",
+    version: Any = _VERSION,
+) -> Arguments:
+    return {**_mesh(virtual_service_name, routes, ns, version), "fault": fault}
+
+
+@alias(_ISTIO, f"{FAULTS}.istio.unset_fault", in_rollbacks=own_only)
+def unset_fault(
+    virtual_service_name: Any, routes: Any, ns: Any = "default", version: Any = _VERSION
+) -> Arguments:
+    return {**_mesh(virtual_service_name, routes, ns, version), "foreign": True}

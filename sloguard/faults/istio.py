@@ -36,6 +36,7 @@ from sloguard.faults.istio_routes import (
     removals_of,
     unmatched,
     wanted_of,
+    whole_fault,
 )
 from sloguard.faults.looking import found_in, named_in
 from sloguard.faults.rights import changing, choosing, locking, places
@@ -221,6 +222,45 @@ def add_abort_and_delay_fault(
     )
 
 
+@fault("istio.set_fault", inject=_inject, undo=marking.undo, needs=_needs)
+@_whom
+def set_fault(
+    virtual_service_name: str | None = None,
+    routes: list[dict[str, Any]] | None = None,
+    fault: dict[str, Any] | None = None,
+    ns: str | list[str] = "default",
+    version: str | None = None,
+    label_selector: str = "",
+    name_pattern: str | None = None,
+    route_names: list[str] | None = None,
+    headers: dict[str, str] | None = None,
+    rand: bool = False,
+    qty: int = 1,
+    all: bool = False,
+    seed: int | None = None,
+    opt_in: bool = False,
+    cluster: str | None = None,
+    *,
+    context: Context,
+) -> Plan:
+    """Abort requests, hold them back, or both, as it would stand in a VirtualService.
+
+    fault: As Istio has it, {abort: {httpStatus: 503, percentage: {value: 50}}, delay: {fixedDelay: 5s}}.
+    """
+    faults = whole_fault(fault)
+    whom = _Whom.of(
+        virtual_service_name, ns, label_selector, name_pattern, rand, qty, all, seed, opt_in
+    )
+    return _plan(
+        "istio.set_fault",
+        whom,
+        wanted_of(faults, routes, route_names, headers),
+        version,
+        cluster,
+        context,
+    )
+
+
 def _inject_removal(record: Record, context: Context) -> Json:
     removed: list[str] = []
 
@@ -272,6 +312,44 @@ def remove_abort_fault(
     """
     return _removal(
         "abort",
+        virtual_service_name,
+        routes,
+        ns,
+        label_selector,
+        version,
+        foreign,
+        cluster,
+        context,
+    )
+
+
+@fault("istio.unset_fault", inject=_inject_removal, undo=_undo_removal, needs=_needs)
+def unset_fault(
+    virtual_service_name: str | None = None,
+    routes: list[dict[str, Any]] | None = None,
+    ns: str | list[str] = "default",
+    version: str | None = None,
+    label_selector: str = "",
+    foreign: bool = False,
+    cluster: str | None = None,
+    *,
+    context: Context,
+) -> Plan:
+    """Take away the aborts and delays that sloguard has put on VirtualServices; those of others only if asked for.
+
+    A run undoes its faults by itself, so this is for a method that ends one early. What is sloguard's own
+    is not put back on undo: it was to be undone anyway.
+
+    virtual_service_name: Name of the VirtualService; all in the namespace if not given.
+    routes: Only from routes to these destinations; from all if not given.
+    ns: Namespace, a list of them, or globs.
+    version: Version of Istio's API; another one that the cluster serves will do.
+    label_selector: Only VirtualServices with these labels.
+    foreign: Take away what others have put there, too; that is put back on undo.
+    cluster: Context of the kubeconfig; the one of the settings if not given.
+    """
+    return _removal(
+        "",
         virtual_service_name,
         routes,
         ns,
@@ -341,8 +419,9 @@ def _removal(
     if not meant:
         which = f" named {name}" if name else f" with {labels}" if labels else ""
         raise NothingToHit(f"no VirtualService{which} in {rules}")
-    more = {"kind": kind, "destinations": destinations_of(routes), "foreign": bool(foreign)}
-    fault_name = f"istio.remove_{kind}_fault"
+    kinds = [kind] if kind else ["abort", "delay"]
+    more = {"kinds": kinds, "destinations": destinations_of(routes), "foreign": bool(foreign)}
+    fault_name = f"istio.remove_{kind}_fault" if kind else "istio.unset_fault"
     text = "kubectl edit {object}: put back what its annotation sloguard.io/undo tells"
     injections = tuple(
         Injection(
@@ -354,7 +433,8 @@ def _removal(
         )
         for obj in meant
     )
-    whose = f"all {kind}s" if foreign else f"sloguard's {kind}s"
+    what = " and ".join(f"{one}s" for one in kinds)
+    whose = f"all {what}" if foreign else f"sloguard's {what}"
     return Plan(injections, summary=f"take away {whose} from {len(meant)} VirtualServices")
 
 

@@ -163,6 +163,32 @@ def delay(fixed_delay: Any, percentage: Any, name: str = "percentage") -> dict[s
     }
 
 
+def whole_fault(given: Any) -> dict[str, Any]:
+    """Abort, delay or both, as they stand in a VirtualService. Raises FaultError."""
+    known = {"abort": {"httpStatus", "percentage"}, "delay": {"fixedDelay", "percentage"}}
+    if not isinstance(given, Mapping) or not given or not set(given) <= set(known):
+        raise FaultError(f"fault: expected a mapping with abort, delay or both, found {given!r}")
+    for kind, part in given.items():
+        odd = set(part) - known[kind] if isinstance(part, Mapping) else {part}
+        if odd:
+            shown = ", ".join(map(str, sorted(odd, key=str)))
+            raise FaultError(
+                f"fault.{kind}: expected {' and '.join(sorted(known[kind]))}, found {shown}"
+            )
+    faults = {}
+    if "abort" in given:
+        faults["abort"] = abort(given["abort"].get("httpStatus"), _value(given["abort"]))
+    if "delay" in given:
+        faults["delay"] = delay(given["delay"].get("fixedDelay"), _value(given["delay"]))
+    return faults
+
+
+def _value(part: Mapping[str, Any]) -> Any:
+    """Istio's Percent, or a bare number."""
+    share = part.get("percentage")
+    return share.get("value") if isinstance(share, Mapping) else share
+
+
 def in_words(kind: str, value: Mapping[str, Any]) -> str:
     """An abort or a delay for people."""
     share = f"{value['percentage']['value']:g}% of the requests"
@@ -192,17 +218,23 @@ def destinations_of(routes: Any) -> list[dict[str, Any]]:
 
 
 def removals_of(obj: Object, record: Mapping[str, Any]) -> list[Edit]:
-    """What takes the faults of the ``kind`` of a record from routes to its ``destinations``, whoever's
+    """What takes the faults of the ``kinds`` of a record from routes to its ``destinations``, whoever's
     they are. Istio refuses a ``fault`` with nothing in it, so that the last of them takes it along."""
-    kind, edits = str(record["kind"]), list[Edit]()
+    edits = list[Edit]()
     for index, route in enumerate((obj.get("spec") or {}).get("http") or []):
         found = route.get("fault") or {}
         # What sloguard has put in front of a route goes, or stays, as a whole.
         ours = str(route.get("name") or "").startswith("sloguard-")
-        if kind in found and not ours and _leads(route, record["destinations"]):
-            rest = () if set(found) == {kind} else (kind,)
-            edits.append(Put(("spec", "http", index, "fault", *rest), None))
+        there = [kind for kind in _kinds(record) if kind in found]
+        if there and not ours and _leads(route, record["destinations"]):
+            rest = [(kind,) for kind in there] if set(found) - set(there) else [()]
+            edits += [Put(("spec", "http", index, "fault", *part), None) for part in rest]
     return edits
+
+
+def _kinds(record: Mapping[str, Any]) -> list[str]:
+    """Abort, delay or both; older records have one alone."""
+    return [str(kind) for kind in record.get("kinds") or [record["kind"]]]
 
 
 def _leads(route: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> bool:
@@ -211,7 +243,7 @@ def _leads(route: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> bool
 
 
 def changes_of_kind(obj: Object, record: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
-    """Which changes are faults of the ``kind`` of a record, on routes to its ``destinations``."""
+    """Which changes are faults of the ``kinds`` of a record, on routes to its ``destinations``."""
     http = (obj.get("spec") or {}).get("http") or []
 
     def goes(route: Mapping[str, Any]) -> bool:
@@ -220,8 +252,8 @@ def changes_of_kind(obj: Object, record: Mapping[str, Any]) -> Callable[[Mapping
     def meant(change: Mapping[str, Any]) -> bool:
         if "item" in change:
             kinds = set(change["item"].get("fault") or {})
-            return kinds <= {record["kind"]} and goes(change["item"])
+            return kinds <= set(_kinds(record)) and goes(change["item"])
         path = change["path"]
-        return bool(path[-1] == record["kind"]) and path[2] < len(http) and goes(http[path[2]])
+        return bool(path[-1] in _kinds(record)) and path[2] < len(http) and goes(http[path[2]])
 
     return meant

@@ -21,6 +21,7 @@ from sloguard.ports.resources import (
     DEPLOYMENTS,
     NETWORK_POLICIES,
     REPLICA_SETS,
+    SECRETS,
     SERVICES,
     STATEFUL_SETS,
 )
@@ -33,6 +34,7 @@ _DELETED = {
     "replicaset": REPLICA_SETS,
     "service": SERVICES,
     "networkpolicy": NETWORK_POLICIES,
+    "secret": SECRETS,
 }
 
 
@@ -87,6 +89,38 @@ def delete(
             )
         gone.append(title(obj))
     return {"deleted": gone}
+
+
+def _delete_custom_needs(call: Call) -> Iterator[Need]:
+    given = call.arguments
+    where = None if call["ns"] is None else str(call["ns"])
+    resource = _custom(given["group"], given["version"], given["plural"], where)
+    return on(resource, "delete", namespaces=(where,), name=str(given["name"]))
+
+
+@needing(_delete_custom_needs)
+def delete_custom(
+    group: str,
+    version: str,
+    plural: str,
+    name: str,
+    ns: str | None = "default",
+    cluster: str | None = None,
+) -> Json:
+    """Delete a custom object, if it is there. ``ns`` None: it is in no namespace."""
+    namespace = None if ns is None else _one(ns)
+    resource = _custom(group, version, plural, namespace)
+    shown = f"{namespace}/{name}" if namespace else name
+    try:
+        ambient.cluster(cluster).delete(resource, name, namespace, propagation="Background")
+    except ClusterNotFound:
+        return {"deleted": []}
+    return {"deleted": [shown]}
+
+
+def _custom(group: str, version: str, plural: str, namespace: str | None) -> Resource:
+    # Its kind is for messages alone.
+    return Resource(str(group), str(version), str(plural), str(plural), namespace is not None)
 
 
 def _create_needs(call: Call) -> Iterator[Need]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sloguard.ports import ClusterNotFound, Resource
-from sloguard.ports.resources import NAMESPACES
+from sloguard.ports.resources import NAMESPACES, SECRETS
 from sloguard.ports.rights import Call, Need, on
 from sloguard.probes.base import Secrets, cluster_of, listed, listing, probe
 
-SECRETS = Resource("", "v1", "secrets", "Secret")
 INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 
 

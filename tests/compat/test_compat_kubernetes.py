@@ -24,6 +24,7 @@ from sloguard.ports.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     LEASES,
+    NAMESPACES,
     NETWORK_POLICIES,
     NODES,
 )
@@ -483,6 +484,90 @@ rollbacks:
   name: uncordon
   provider: {type: python, module: chaosk8s.node.actions, func: uncordon_node, arguments: {name: NODE}}
 """
+
+
+OBJECTS = """
+title: Objects of any kind
+description: Created and deleted by the names of chaosk8s, and faults by those of chaosistio
+method:
+- type: action
+  name: delay-chaos
+  provider: {type: python, module: chaosk8s.crd.actions, func: create_custom_object,
+    arguments: {group: GROUP, version: v1, plural: PLURAL, ns: NAMESPACE,
+      resource: {apiVersion: GROUP/v1, kind: Storm, metadata: {name: new}, spec: {force: 3}}}}
+- type: action
+  name: more-of-it
+  provider: {type: python, module: chaosk8s.crd.actions, func: patch_custom_object,
+    arguments: {group: GROUP, version: v1, plural: PLURAL, ns: NAMESPACE, name: old,
+      resource: {kind: Storm, spec: {force: 9}}}}
+- type: action
+  name: from-text
+  provider: {type: python, module: chaosk8s.crd.actions, func: apply_from_json,
+    arguments: {resource: '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "text", "namespace": "NAMESPACE"}}'}}
+- type: action
+  name: room
+  provider: {type: python, module: chaosk8s.namespace.actions, func: create_namespace,
+    arguments: {name: NAMESPACE-more}}
+- type: action
+  name: faults
+  provider: {type: python, module: chaosistio.fault.actions, func: set_fault,
+    arguments: {virtual_service_name: stock, ns: NAMESPACE, routes: [{destination: {host: stock, subset: primary}}],
+      fault: {abort: {httpStatus: 503, percentage: {value: 50}}, delay: {fixedDelay: 2s}}}}
+- type: probe
+  name: there
+  provider: {type: python, module: chaosistio.fault.probes, func: get_virtual_service,
+    arguments: {virtual_service_name: stock, ns: NAMESPACE}}
+- type: action
+  name: no-faults
+  provider: {type: python, module: chaosistio.fault.actions, func: unset_fault,
+    arguments: {virtual_service_name: stock, ns: NAMESPACE, routes: [{destination: {host: stock, subset: primary}}]}}
+- type: probe
+  name: not-there
+  provider: {type: python, module: chaosistio.fault.probes, func: get_virtual_service,
+    arguments: {virtual_service_name: stock, ns: NAMESPACE}}
+rollbacks:
+- type: action
+  name: storm-is-over
+  provider: {type: python, module: chaosk8s.crd.actions, func: delete_custom_object,
+    arguments: {group: GROUP, version: v1, plural: PLURAL, ns: NAMESPACE, name: new}}
+- type: action
+  name: it-is-over-for-good
+  provider: {type: python, module: chaosk8s.crd.actions, func: delete_custom_object,
+    arguments: {group: GROUP, version: v1, plural: PLURAL, ns: NAMESPACE, name: past}}
+- type: action
+  name: no-faults-for-sure
+  provider: {type: python, module: chaosistio.fault.actions, func: unset_fault,
+    arguments: {virtual_service_name: stock, ns: NAMESPACE, routes: [{destination: {host: stock, subset: primary}}]}}
+"""
+
+
+def test_objects_of_any_kind_come_and_go(world):
+    ground, namespace = world.ground, world.namespace
+    force = {"type": "object", "properties": {"force": {"type": "integer"}}}
+    storms = ground.definition("Storm", force)
+    for name in ("old", "past"):
+        ground.create(storms, namespace, name, {"force": 1})
+    before = world.picture()
+    text = OBJECTS.replace("GROUP", storms.group).replace("PLURAL", storms.plural)
+    ended = world.run_text(text.replace("NAMESPACE", namespace), outcome=Outcome.INCONCLUSIVE)
+    assert {a["status"] for a in ended.document["activities"]} == {"succeeded"}, ended.err
+    assert {f["status"] for f in ended.document["faults"]} <= {"undone", "nothing-to-undo"}
+    (route,) = ended.activity("there")["output"]["body"]["spec"]["http"]
+    assert route["fault"]["abort"] == {"httpStatus": 503, "percentage": {"value": 50}}
+    assert route["fault"]["delay"] == {"fixedDelay": "2s", "percentage": {"value": 100}}
+    (route,) = ended.activity("not-there")["output"]["body"]["spec"]["http"]
+    assert "fault" not in route
+    gone = ended.activity("storm-is-over", "rollbacks")["output"]
+    assert gone == {"deleted": []}, "the run had undone it before"
+    assert ended.activity("it-is-over-for-good", "rollbacks")["output"] == {
+        "deleted": [f"{namespace}/past"]
+    }
+    (left,) = ground.cluster.list(storms, namespace)
+    assert (left["metadata"]["name"], left["spec"]) == ("old", {"force": 1})
+    assert world.picture() == before
+    assert f"{namespace}-more" not in {
+        n["metadata"]["name"] for n in ground.cluster.list(NAMESPACES)
+    }
 
 
 @pytest.mark.cluster

@@ -41,6 +41,11 @@ NEEDED: dict[str, Any] = {
     "fixed_delay": "1s",
     "routes": [{"destination": {"host": "shop", "subset": "v1"}}],
     "pattern": "x",
+    "fault": {"delay": {"fixedDelay": "1s"}},
+    "group": "example.com",
+    "version": "v1",
+    "plural": "things",
+    "resource": "{kind: Thing}",
     "conditions": [{"type": "Ready"}],
 }
 
@@ -65,6 +70,8 @@ def test_every_stand_in_exists_and_takes_what_it_is_given(alias, rollback):
     function = getattr(importlib.import_module(module), func)
     signature = inspect.signature(alias.mapping)
     wanted = {name: value for name, value in NEEDED.items() if name in signature.parameters}
+    if "resource" in wanted and "group" in wanted:
+        wanted["resource"] = {"kind": "Thing"}
     provider = python(alias.module, alias.func, **wanted)
     made = resolved(provider, {}, NONE, rollback=rollback)
     assert (made["module"], made["func"]) == (module, func)
@@ -233,7 +240,7 @@ def test_wanted_drivers_are_called_if_they_are_there():
     there = replace(wanted, installed=lambda _name: True)
     assert resolved(provider, {}, there) == provider
     # And where sloguard has nothing of its own, also if they are not wanted.
-    other = python("chaosk8s.crd.actions", "create_custom_object", group="x")
+    other = python("chaosk8s.crd.actions", "replace_custom_object", group="x")
     assert resolved(other, {}, replace(there, wanted=False)) == other
 
 

@@ -211,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._send(429, answer, {"Retry-After": "1"})
             if rule.what == "slow":
                 time.sleep(rule.seconds)
-        if request.query.get("watch") in ("true", "1"):
+        if request.query.get("watch", "").lower() in ("true", "t", "1"):
             return self._permitted(request) and self._watch(request)
         if request.path.endswith("/exec"):
             # A GET by its method; since 1.35 only for those who may create, too.
@@ -289,7 +289,15 @@ class _Handler(BaseHTTPRequestHandler):
             made = {o["metadata"]["uid"] for _, e, _, o in state.since(seen) if e == "ADDED"}
             there = {o["metadata"]["uid"] for o in state.all(target.kind.kind)}
             there |= {o["metadata"]["uid"] for _, _, _, o in state.since(seen)}
+            present = [] if seen else state.all(target.kind.kind, target.namespace or None)
+            seen = seen or state.version
         known = there - made
+        if request.query.get("resourceVersion", "") in ("", "0"):
+            # From no version on: first what is there, as if it were new.
+            present = [o for o in present if matches(o["metadata"].get("labels") or {}) and fits(o)]
+            known = {o["metadata"]["uid"] for o in present}
+            for obj in present:
+                self._event("ADDED", double.api._shown(target, obj))
         while time.monotonic() < ends and not double.stopping and not double.trouble.away.is_set():
             with state.lock:
                 if seen < state.oldest:
