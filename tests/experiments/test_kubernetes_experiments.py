@@ -92,7 +92,8 @@ def ended(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Case, Future[Ended]]]:
     """All that are asked for, run at once; each with the rights that ``sloguard rbac`` prints, and no others."""
-    asked = {i.callspec.params["case"] for i in request.session.items if hasattr(i, "callspec")}
+    here = [i for i in request.session.items if i.path == request.path and hasattr(i, "callspec")]
+    asked = {item.callspec.params["case"] for item in here}
     with Field(
         tmp_path_factory.mktemp("field"), [CASES[key] for key in CASES if key in asked]
     ) as f:
