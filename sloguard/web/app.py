@@ -9,6 +9,7 @@ from flask import Flask
 
 from sloguard.web import hooks, pages, problems
 from sloguard.web.access.auditing import Auditor
+from sloguard.web.access.browsers import LARGEST_FORM
 from sloguard.web.access.gate import Gate
 from sloguard.web.access.proxies import Proxies
 from sloguard.web.answers import Packer, Shelf
@@ -23,8 +24,6 @@ from sloguard.web.watching import Watcher
 
 #: Finished charts, in bytes.
 _PICTURES = 32 << 20
-#: A field of a form, in bytes.
-_LARGEST_FIELD = 100_000
 
 
 def create_app(parts: Parts, resources: Sequence[Resource] = RESOURCES) -> Flask:
@@ -32,7 +31,7 @@ def create_app(parts: Parts, resources: Sequence[Resource] = RESOURCES) -> Flask
     serve = parts.settings.serve
     app = Flask("sloguard.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = serve.body_limit
-    app.config["MAX_FORM_MEMORY_SIZE"] = min(serve.body_limit, _LARGEST_FIELD)
+    app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_FORM
     app.url_map.redirect_defaults = False
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False

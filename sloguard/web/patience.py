@@ -1,12 +1,13 @@
 """How long a client may take: gunicorn's threads alone would wait for slow ones as long as these like.
 
-A connection gets a thread once it has sent something, and then so many seconds for the head of a request,
-for its body, and to take what it is sent. That holds for all of it, not for each piece.
+A client has so many seconds for the head of a request, for its body, and to take a piece of what it is
+sent. That holds for all of it, however small the pieces are in which it comes.
 """
 
 from __future__ import annotations
 
 import errno
+import re
 import selectors
 import socket
 import time
@@ -15,8 +16,14 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-#: Seconds until the first byte, for the head, for the body; and for one piece of an answer to leave.
-SILENCE, HEAD, BODY, ANSWER = 10.0, 10.0, 60.0, 60.0
+#: Seconds for the head (with a small body), for a large body, and for one piece of an answer to leave.
+HEAD, BODY, ANSWER = 10.0, 60.0, 60.0
+#: A body up to this size is small, bytes. Who may send a larger one has to show who they are.
+SMALL = 64 << 10
+#: More than gunicorn's limits let pass.
+_LARGEST_HEAD = 128 << 10
+_PIECE = 64 << 10
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
 
 
 class Hurried:
@@ -55,7 +62,11 @@ def _too_slow() -> ConnectionResetError:
 
 
 class Impatient(ThreadWorker):
-    """gunicorn's process of threads, with limits on how long each client may take."""
+    """gunicorn's process of threads, with limits on how long each client may take.
+
+    A request gets a thread once its head is there, and its body too unless that is large: until then the
+    one thread that watches all connections collects it.
+    """
 
     def accept(self, listener: socket.socket) -> None:
         """Take a connection; no thread waits for its first byte."""
@@ -68,10 +79,64 @@ class Impatient(ThreadWorker):
             return
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
-        conn.timeout = time.monotonic() + SILENCE
+        self._collect(conn)
+
+    def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
+        """A connection that was kept for more requests has another one."""
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._collect(conn)
+
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        """An answer has left. What has come behind its request is the beginning of another one."""
+        parser: Any = conn.parser
+        answered = not fs.cancelled() and fs.exception() is None and fs.result() is True
+        behind = parser.unreader.take_buffered() if answered else b""
+        if not behind:
+            super().finish_request(conn, fs)
+        elif is_enough(behind):
+            parser.unreader.unread(behind)
+            self.enqueue_req(conn)
+        else:
+            conn.sock.setblocking(False)
+            self._collect(conn, behind)
+
+    def _collect(self, conn: TConn, known: bytes = b"") -> None:
+        conn.timeout = time.monotonic() + HEAD
         self.pending_conns.append(conn)
-        readable = partial(self.on_pending_socket_readable, conn)
-        self.poller.register(client, selectors.EVENT_READ, readable)
+        begun = bytearray(known)
+        readable = partial(self._on_piece, conn, begun)
+        self.poller.register(conn.sock, selectors.EVENT_READ, readable)
+
+    def _on_piece(self, conn: TConn, begun: bytearray, client: Any) -> None:
+        """Some of a request has come."""
+        try:
+            piece = conn.sock.recv(_PIECE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            piece = b""
+        begun += piece
+        if piece and not is_enough(begun):
+            return
+        self.poller.unregister(client)
+        self.pending_conns.remove(conn)
+        if not begun:
+            self.nr_conns -= 1
+            conn.close()
+            return
+        conn.data_ready = True
+        _hurried(conn)
+        conn.init()
+        parser: Any = conn.parser
+        parser.unreader.unread(bytes(begun))
+        self.enqueue_req(conn)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """It is about to end: nobody who has not asked by then will be waited for."""
+        super()._cap_keepalive(deadline)  # type: ignore[misc]  # its types are of an older one
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout or deadline, deadline)
 
     def handle(self, conn: TConn) -> Any:
         """One request of a connection, in a thread."""
@@ -82,6 +147,19 @@ class Impatient(ThreadWorker):
         """The head is there: now the body."""
         _hurried(conn).until = time.monotonic() + BODY
         return super().handle_request(req, conn)
+
+
+def is_enough(begun: bytes | bytearray) -> bool:
+    """Whether a thread can begin: with the head and a body that is small, or where it is neither.
+
+    Whatever is wrong with it gunicorn's parser finds out.
+    """
+    end = begun.find(b"\r\n\r\n")
+    if end < 0:
+        return len(begun) > _LARGEST_HEAD
+    found = _LENGTH.search(begun, 0, end + 2)
+    body = int(found.group(1)) if found else 0
+    return body > SMALL or len(begun) - end - 4 >= body
 
 
 def _hurried(conn: Any) -> Hurried:

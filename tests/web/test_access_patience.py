@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sloguard.web.patience import ANSWER, Hurried
+from sloguard.web.access.browsers import LARGEST_FORM
+from sloguard.web.patience import ANSWER, SMALL, Hurried, is_enough
 
 
 @pytest.fixture
@@ -83,3 +84,29 @@ def test_a_shorter_limit_of_somebody_else_stays(
     hurried.settimeout(0.02)
     with pytest.raises(TimeoutError):
         hurried.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("begun", "enough"),
+    [
+        (b"", False),
+        (b"GET / HTTP/1.1\r\n", False),
+        (b"GET / HTTP/1.1\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", False),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", True),
+        (b"POST / HTTP/1.1\r\ncontent-length:3\r\n\r\nabcGET", True),
+        (b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n", True),
+        (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", True),
+        (b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n", True),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", True),
+        (b"POST / HTTP/1.1\r\n\r\nContent-Length: 9\r\n", True),
+        (b"a" * 200_000, True),
+    ],
+)
+def test_a_thread_begins_with_the_head_and_a_small_body(begun: bytes, enough: bool) -> None:
+    assert is_enough(begun) == enough
+
+
+def test_every_form_is_small() -> None:
+    assert LARGEST_FORM <= SMALL

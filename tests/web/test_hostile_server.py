@@ -133,13 +133,33 @@ def test_a_body_is_cut_off_at_its_limit_however_it_comes(guarded: tuple[Served, 
 
 def test_silent_and_slow_clients_hold_nobody_up(guarded: tuple[Served, str]) -> None:
     served, _ = guarded
-    silent = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(60)]
+    begun = (
+        b"",
+        b"G",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: ",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\na",
+        # A whole request, and the beginning of another one on the connection that was kept.
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /",
+    )
+    slow = []
     try:
+        for words in begun * 30:
+            slow.append(socket.create_connection(("127.0.0.1", served.port)))
+            slow[-1].sendall(words)
         started = time.monotonic()
-        still_lives(served)
+        for _ in range(5):
+            still_lives(served)
         assert time.monotonic() - started < 3.0
+        # Those who were slow, and not too slow, are answered all the same.
+        for sock, rest in zip(slow, (b"GET", b"ET", b"b\r\n\r\n", b"bcdefghi", b"x"), strict=False):
+            sock.settimeout(5)
+            if rest[:1] in b"GEx":
+                rest += b" /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            for piece in (rest[:3], rest[3:]):
+                sock.sendall(piece)
+            assert sock.recv(9) == b"HTTP/1.1 "
     finally:
-        for sock in silent:
+        for sock in slow:
             sock.close()
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SESSION, VISITOR = "sloguard_session", "sloguard_visitor"
 CSRF_FIELD, CSRF_HEADER = "csrf_token", "X-CSRF-Token"
 FORM = "application/x-www-form-urlencoded"
+#: Bytes of a form. The server collects so much before it gives a request a thread: see ``patience``.
+LARGEST_FORM = 64 << 10
 _FORMS = (FORM, "multipart/form-data")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _SALT = 12
@@ -98,9 +100,7 @@ class Browsers:
         self._check_origin()
         is_form = request.mimetype in _FORMS
         if is_form or (who is not None and who.via in ("session", "proxy")):
-            given = request.headers.get(CSRF_HEADER) or (
-                request.form.get(CSRF_FIELD, "") if request.mimetype == FORM else ""
-            )
+            given = request.headers.get(CSRF_HEADER) or _field(CSRF_FIELD)
             if not self._is_ours(given):
                 raise Problem(
                     "cross-site",
@@ -153,6 +153,18 @@ class Browsers:
 def _token(key: str, salt: str) -> str:
     made = hmac.digest(key.encode(), b"csrf:" + salt.encode(), hashlib.sha256)
     return salt + urlsafe_b64encode(made).decode().rstrip("=")
+
+
+def _field(name: str) -> str:
+    """A field of the form in hand; empty where it is no form. Raises a Problem for one too large to look into."""
+    if request.mimetype != FORM:
+        return ""
+    length = request.content_length
+    if length is None or length > LARGEST_FORM:
+        raise Problem(
+            "too-large", f"a form may have at most {LARGEST_FORM} bytes, and says how many"
+        )
+    return request.form.get(name, "")
 
 
 def form() -> Mapping[str, str]:
