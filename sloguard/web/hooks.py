@@ -58,4 +58,6 @@ def _log(response: Response, spent: float) -> None:
         "status": response.status_code,
         "milliseconds": round(spent * 1000, 1),
     }
-    access.info("%s %s %s %d %.1fms", *told.values(), extra=told)
+    access.info(
+        "%s %s %s %d %.1fms", *told.values(), extra={**told, "request_id": g.get("request_id", "")}
+    )

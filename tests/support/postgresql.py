@@ -52,6 +52,7 @@ class PostgreSQL:
         self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self._process: subprocess.Popen[bytes] | None = None
         self._names = itertools.count(1)
+        self._template: str | None = None
         if os.geteuid() == 0:
             shutil.chown(self.directory, _user())
 
@@ -117,7 +118,23 @@ class PostgreSQL:
         """The URL of an empty database of its own."""
         name = f"store{next(self._names)}"
         self.execute(f"CREATE DATABASE {name}")
-        return f"postgresql://tester@/{name}?host={self.directory}"
+        return self._url(name)
+
+    def migrated_database(self) -> str:
+        """The URL of a database of its own, with a store's tables in it and nothing else."""
+        if self._template is None:
+            url = self.new_database()
+            from sloguard.adapters.store import Store
+
+            # Migrating takes most of the time of a small test: that is done once.
+            Store(url).dispose()
+            self._template = url.partition("@/")[2].partition("?")[0]
+        name = f"store{next(self._names)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY FILE_COPY")
+        return self._url(name)
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://tester@/{database}?host={self.directory}"
 
     def _run(self, *command: object) -> None:
         parts = [*self._as_user(), *map(str, command)]

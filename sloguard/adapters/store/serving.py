@@ -15,6 +15,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    true,
     union_all,
 )
 
@@ -102,7 +103,9 @@ def _latest(names: FromClause) -> AnySelect:
         )
         .scalar_subquery()
     )
-    found = select(newest.label("id")).select_from(names, kinds, outcomes).subquery("found")
+    # Every one with every other is meant.
+    every = names.join(kinds, true()).join(outcomes, true())
+    found = select(newest.label("id")).select_from(every).subquery("found")
     return select(*_LATEST).join(found, found.c.id == runs.c.id).where(runs.c.ended_at.is_not(None))
 
 
