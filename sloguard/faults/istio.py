@@ -7,6 +7,7 @@ was there before, someone else's fault too, is put back on undo, also from the o
 
 from __future__ import annotations
 
+import inspect
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -55,13 +56,13 @@ from sloguard.ports import Cluster, Object, Resource
 from sloguard.ports.resources import ISTIO, ISTIO_VERSIONS, virtual_services
 from sloguard.ports.rights import Call, Need
 
-_WHOM = """
+_SHARE = "percentage: Share of the requests, all of them if not given.\n"
+_WHOM = f"""
 
 virtual_service_name: Name of the VirtualService; without one, all that match are meant, as far as qty goes.
 routes: Only routes to these destinations, as in the VirtualService: a list of mappings with
     destination, host and subset. All routes if not given.
-percentage: Share of the requests, all of them if not given.
-ns: Namespace, a list of them, or globs.
+{_SHARE}ns: Namespace, a list of them, or globs.
 version: Version of Istio's API, as chaosistio takes it; another one that the cluster serves will do.
 label_selector: Only VirtualServices with these labels.
 name_pattern: Only VirtualServices in whose names this regular expression is found.
@@ -77,7 +78,10 @@ cluster: Context of the kubeconfig; the one of the settings if not given."""
 
 def _whom(planner: Planner) -> Planner:
     """Adds what the faults have in common to their documentation."""
-    planner.__doc__ = (planner.__doc__ or "").rstrip() + _WHOM.replace("\n", "\n    ")
+    whom = _WHOM
+    if "percentage" not in inspect.signature(planner).parameters:
+        whom = whom.replace(_SHARE, "")
+    planner.__doc__ = (planner.__doc__ or "").rstrip() + whom.replace("\n", "\n    ")
     return planner
 
 
@@ -435,7 +439,7 @@ def _removal(
     )
     what = " and ".join(f"{one}s" for one in kinds)
     whose = f"all {what}" if foreign else f"sloguard's {what}"
-    return Plan(injections, summary=f"take away {whose} from {len(meant)} VirtualServices")
+    return Plan(injections, summary=f"take away {whose} from {_counted(meant)}")
 
 
 # Whom and what.
@@ -499,7 +503,7 @@ def _plan(
         _injection(fault_name, cluster, resource, obj, wanted, context) for obj in chosen.victims
     )
     what = " and ".join(in_words(kind, value) for kind, value in wanted["fault"].items())
-    return Plan(injections, chosen.spared, f"{what} by {len(injections)} VirtualServices")
+    return Plan(injections, chosen.spared, f"{what} by {_counted(injections)}")
 
 
 def _unfit(obj: Object, wanted: dict[str, Json], *, all_of_it: bool) -> str:
@@ -539,6 +543,10 @@ def _injection(
         by_hand=marking.by_hand(cluster, resource, obj, text),
         hits={resource.kind: frozenset({title(obj)})},
     )
+
+
+def _counted(of: Sequence[Any]) -> str:
+    return f"{len(of)} VirtualService{'' if len(of) == 1 else 's'}"
 
 
 def lock_of(cluster: Cluster, obj: Object) -> str:

@@ -166,16 +166,18 @@ _MOST_VICTIMS, _MOST_SUFFERING = 20, 5
 
 def victim_lines(document: Document) -> list[str]:
     """Each victim with the series that suffered after it was hit; nothing where there was but one, and
-    nobody suffered."""
+    nobody suffered. Without a series that was judged nobody knows."""
     victims = document.get("victims") or ()
     if len(victims) < 2 and not any(victim["suffered"] for victim in victims):
         return []
+    seen = any(slo["series"] for slo in document.get("slos") or ())
+    nobody = "nobody suffered" if seen else "unknown who suffered: no series was judged"
     lines = []
     for victim in victims[:_MOST_VICTIMS]:
         suffered = [_sufferer(one) for one in victim["suffered"]]
         more = len(suffered) - _MOST_SUFFERING
         shown = ", ".join(suffered[:_MOST_SUFFERING]) + (f" and {more} more" if more > 0 else "")
-        lines.append(f"{victim['fault']} on {victim['target']} → {shown or 'nobody suffered'}")
+        lines.append(f"{victim['fault']} on {victim['target']} → {shown or nobody}")
     if len(victims) > _MOST_VICTIMS:
         lines.append(f"and {len(victims) - _MOST_VICTIMS} more victims")
     return lines

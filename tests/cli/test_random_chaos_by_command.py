@@ -82,7 +82,7 @@ def test_a_run_records_its_seed_and_its_victims_and_can_be_repeated(ground, tmp_
         "run", path, "--seed", str(first["seed"]), "--format", "markdown", home=tmp_path, env=env
     )
     for victim in first["victims"]:
-        assert f"{victim['fault']} on {victim['target']} → nobody suffered" in again.out
+        assert f"{victim['fault']} on {victim['target']} → unknown who suffered" in again.out
     assert f"seed {first['seed']}" in again.out
     dry = sloguard("run", path, "--dry-run", "--seed", first["seed"], home=tmp_path, env=env)
     assert dry.code == 0

@@ -82,13 +82,23 @@ def test_what_was_never_hit_is_no_victim():
 @pytest.mark.parametrize("count", [1, 7])
 def test_lines_for_people(count):
     slos = [slo(*(series(f"s{index}", 5) for index in range(count)))]
-    document = {"victims": victims([fault("a", 100.0), fault("b", 150.0)], slos, LINE)}
+    document = {
+        "victims": victims([fault("a", 100.0), fault("b", 150.0)], slos, LINE),
+        "slos": slos,
+    }
     more = " and 2 more" if count == 7 else ""
     shown = ", ".join(f"s{index} (errors, 5s later)" for index in range(min(count, 5)))
     assert victim_lines(document) == [
         f"pods.terminate_pods on a → {shown}{more}",
         "pods.terminate_pods on b → nobody suffered",
     ]
+
+
+def test_without_a_judged_series_nobody_knows_who_suffered():
+    made = victims([fault("a", 100.0), fault("b", 150.0)], [], LINE)
+    lines = victim_lines({"victims": made, "slos": [{"series": []}]})
+    assert lines[0] == "pods.terminate_pods on a → unknown who suffered: no series was judged"
+    assert "nobody suffered" not in str(lines)
 
 
 def test_one_victim_from_which_nobody_suffered_is_not_worth_a_line():
