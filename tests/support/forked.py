@@ -86,7 +86,12 @@ class Commands:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            # A command that is still under way keeps it; what that was, its test has told.
+            self._process.kill()
+            self._process.wait()
         self._process.stdout.close()
 
     def start(
