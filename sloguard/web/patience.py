@@ -56,6 +56,10 @@ class Hurried:
         finally:
             self._sock.settimeout(before)
 
+    def at_hand(self, size: int) -> bytes:
+        """What a socket that does not block has now, whenever that was to be."""
+        return self._sock.recv(size)
+
 
 def _too_slow() -> ConnectionResetError:
     return ConnectionResetError(errno.ECONNRESET, "the client took too long")
@@ -79,13 +83,15 @@ class Impatient(ThreadWorker):
             return
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
-        self._collect(conn)
+        self._collect(conn, bytearray())
 
     def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
-        """A connection that was kept for more requests has another one."""
+        """A connection that was kept for more requests has another one; mostly all of it at once."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
-        self._collect(conn)
+        begun = bytearray()
+        if not self._begins(conn, begun):
+            self._collect(conn, begun)
 
     def finish_request(self, conn: TConn, fs: Any) -> None:
         """An answer has left. What has come behind its request is the beginning of another one."""
@@ -99,38 +105,42 @@ class Impatient(ThreadWorker):
             self.enqueue_req(conn)
         else:
             conn.sock.setblocking(False)
-            self._collect(conn, behind)
+            self._collect(conn, bytearray(behind))
 
-    def _collect(self, conn: TConn, known: bytes = b"") -> None:
+    def _collect(self, conn: TConn, begun: bytearray) -> None:
+        """Wait for the rest of a request."""
         conn.timeout = time.monotonic() + HEAD
         self.pending_conns.append(conn)
-        begun = bytearray(known)
         readable = partial(self._on_piece, conn, begun)
         self.poller.register(conn.sock, selectors.EVENT_READ, readable)
 
     def _on_piece(self, conn: TConn, begun: bytearray, client: Any) -> None:
-        """Some of a request has come."""
+        if self._begins(conn, begun):
+            self.poller.unregister(client)
+            self.pending_conns.remove(conn)
+
+    def _begins(self, conn: TConn, begun: bytearray) -> bool:
+        """Read a piece. False: more has to come; else a thread has it, or nobody is there any more."""
         try:
-            piece = conn.sock.recv(_PIECE)
+            piece = _hurried(conn).at_hand(_PIECE)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError:
             piece = b""
         begun += piece
         if piece and not is_enough(begun):
-            return
-        self.poller.unregister(client)
-        self.pending_conns.remove(conn)
-        if not begun:
+            return False
+        if begun:
+            conn.data_ready = True
+            conn.init()
+            parser: Any = conn.parser
+            parser.unreader.unread(bytes(begun))
+            self.enqueue_req(conn)
+        else:
             self.nr_conns -= 1
-            conn.close()
-            return
-        conn.data_ready = True
-        _hurried(conn)
-        conn.init()
-        parser: Any = conn.parser
-        parser.unreader.unread(bytes(begun))
-        self.enqueue_req(conn)
+            # Not yet: who has called this may still have to take it off the list.
+            self.method_queue.defer(conn.close)
+        return True
 
     def _cap_keepalive(self, deadline: float) -> None:
         """It is about to end: nobody who has not asked by then will be waited for."""

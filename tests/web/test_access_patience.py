@@ -46,6 +46,11 @@ def test_silence_ends_at_the_deadline(pair: tuple[socket.socket, socket.socket])
     theirs.sendall(b"late")
     with pytest.raises(ConnectionResetError, match="too long"):
         hurried.recv(1)
+    # But the beginning of the next request is not part of the last one.
+    hurried.setblocking(False)
+    assert hurried.at_hand(9) == b"late"
+    with pytest.raises(BlockingIOError):
+        hurried.at_hand(9)
 
 
 def test_a_piece_now_and_then_does_not_prolong_it(
