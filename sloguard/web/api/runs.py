@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
+import msgspec
 from flask import Response, request
 from pydantic import (
     AfterValidator,
@@ -157,12 +158,16 @@ def runs(query: RunsQuery) -> Response:
     here = service()
     rows, last = _found(here, query)
     if _wants_queue(query) and here.store.jobs_wait():
-        rows = _queued(here, query) + rows
+        rows = [*_queued(here, query), *rows]
     return page_answer("runs", rows, f"{API}/runs", query, last)
 
 
-def _found(here: Service, query: RunsQuery) -> tuple[list[dict[str, Any]], str | None]:
+def _found(
+    here: Service, query: RunsQuery
+) -> tuple[list[dict[str, Any] | msgspec.Raw], str | None]:
     """A page, and the id of its last one where there may be more."""
+    ids: list[str]
+    rows: list[dict[str, Any] | msgspec.Raw]
     if query.tag is None and query.since is None and query.until is None:
         lines = here.store.run_lines(
             query.limit,
@@ -171,6 +176,7 @@ def _found(here: Service, query: RunsQuery) -> tuple[list[dict[str, Any]], str |
             kind=query.kind,
             outcome=query.outcome,
         )
+        ids = [line.id for line in lines]
         rows = [line_row(line) for line in lines]
     else:
         summaries = here.store.runs(
@@ -183,8 +189,9 @@ def _found(here: Service, query: RunsQuery) -> tuple[list[dict[str, Any]], str |
             since=seconds(query.since),
             until=seconds(query.until),
         )
+        ids = [summary.id for summary in summaries]
         rows = [run_row(summary) for summary in summaries]
-    return rows, rows[-1]["run"] if len(rows) == query.limit else None
+    return rows, ids[-1] if len(ids) == query.limit else None
 
 
 def _wants_queue(query: RunsQuery) -> bool:
