@@ -370,6 +370,23 @@ def test_the_audit_log_has_every_change_and_its_author(tmp_path: Path) -> None:
     world.store.dispose()
 
 
+def test_a_form_is_written_down_as_well_without_its_token(tmp_path: Path) -> None:
+    world = make_world(tmp_path, authenticate=True)
+    made = browser(world, Scope.RUN)
+    page = made.client.get("/experiments/checkout")
+    token = csrf_in(page)
+    answer = made.client.post(
+        "/experiments/checkout/plan", data={"csrf_token": token, "var.replicas": "2"}
+    )
+    assert answer.status_code == 303, answer.get_data(as_text=True)
+    [entry, _login] = world.store.audit_entries()
+    assert (entry.who, entry.target) == ("token:run", "checkout")
+    assert entry.detail["made"] == world.store.jobs()[0].id
+    assert entry.detail["asked"] == {"var.replicas": "2"}
+    assert token not in str(entry)
+    world.store.dispose()
+
+
 def test_secrets_are_no_variables_and_stay_out_of_every_answer(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     word = "hunter2-is-secret"

@@ -39,7 +39,7 @@ def talk(served: Served, raw: bytes, *, seconds: float = 10.0, finish: bool = Fa
                 sock.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        sock.settimeout(1.0)
+        sock.settimeout(0.5)
         found = b""
         try:
             while piece := sock.recv(65536):

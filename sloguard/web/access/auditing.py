@@ -16,6 +16,7 @@ from sloguard.ports.service import Audit, AuditEntry
 #: Every entry goes here as well, for whoever collects logs.
 log = logging.getLogger("sloguard.audit")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_CREDENTIALS = frozenset({"csrf_token", "token", "key"})
 #: Of what was sent, so much is kept: characters of a text, members of a list or an object, levels.
 _MOST_TEXT, _MOST_MEMBERS, _MOST_LEVELS = 200, 30, 3
 
@@ -48,10 +49,15 @@ class Auditor:
         detail: dict[str, Any] = {"status": response.status_code, "request": g.request_id}
         if who.token:
             detail["token"] = who.token
-        asked = g.get("asked")
-        if isinstance(asked, BaseModel):
-            detail["asked"] = shortened(asked.model_dump(mode="json", exclude_defaults=True))
-        self.add(who.name, request.remote_addr or "", endpoint, _target(response), **detail)
+        asked = _asked()
+        if asked:
+            detail["asked"] = shortened(asked)
+        made = response.headers.get("Location", "").partition("?")[0].rpartition("/")[2]
+        # What a request was about: what its path names, else what it made.
+        named = str(next(iter((request.view_args or {}).values()), ""))
+        if named and made and made != named:
+            detail["made"] = made
+        self.add(who.name, request.remote_addr or "", endpoint, named or made, **detail)
 
 
 def already_told() -> None:
@@ -59,12 +65,12 @@ def already_told() -> None:
     g.audited = True
 
 
-def _target(response: Response) -> str:
-    """What a request was about: what its path names, else what it made."""
-    named = request.view_args or {}
-    if named:
-        return str(next(iter(named.values())))
-    return response.headers.get("Location", "").rpartition("/")[2]
+def _asked() -> Mapping[str, Any]:
+    """What was sent, without what only shows who has sent it."""
+    asked = g.get("asked")
+    if isinstance(asked, BaseModel):
+        return asked.model_dump(mode="json", exclude_defaults=True)
+    return {name: text for name, text in request.form.items() if name not in _CREDENTIALS and text}
 
 
 def shortened(value: Any, levels: int = _MOST_LEVELS) -> Any:
