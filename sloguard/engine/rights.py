@@ -14,7 +14,7 @@ from typing import Any
 from sloguard.core.model import Activity, Experiment
 from sloguard.engine.aliases import drivers_for, provider_of
 from sloguard.faults import marking
-from sloguard.ports import Cluster, Resource
+from sloguard.ports import Cluster, ClusterError, ClusterNotFound, Resource
 from sloguard.ports.resources import ISTIO_VERSIONS, LEASES, NETWORK_POLICIES, virtual_services
 from sloguard.ports.rights import Call, Need, guessed, needs_of, on
 
@@ -35,13 +35,26 @@ class Standpoint:
     own_namespace: str = "default"
     pod_namespace: str = ""
     resource: Callable[[str, str], Resource] = guessed
+    cluster: Cluster | None = None
 
     @classmethod
     def on(cls, cluster: Cluster) -> Standpoint:
         """On a cluster that can be asked."""
         here = cluster.whereabouts()
         inside = here.namespace if here.pod else ""
-        return cls(cluster.own_namespace, inside, cluster.resource)
+        return cls(cluster.own_namespace, inside, cluster.resource, cluster)
+
+    def is_there(self, resource: Resource, namespace: str | None, name: str) -> bool | None:
+        """Whether there is such an object; None where that cannot be asked, or may not be seen."""
+        if self.cluster is None:
+            return None
+        try:
+            self.cluster.get(resource, name, namespace)
+        except ClusterNotFound:
+            return False
+        except ClusterError:
+            return None
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,7 @@ def _of(
         pod_namespace=here.pod_namespace,
         resource=here.resource,
         folder=folder,
+        is_there=here.is_there,
     )
     for need in needs(call):
         yield Demand(context, need, (activity.name,))

@@ -22,6 +22,7 @@ from sloguard.ports.rights import Call, Need, on
 
 _LONGEST_WAIT = 3600.0
 _TRIES = 5
+_ANY = ("get", "create", "patch", "delete")
 
 
 def _needs(call: Call) -> Iterator[Need]:
@@ -31,8 +32,9 @@ def _needs(call: Call) -> Iterator[Need]:
         resource = call.resource(one.api_version, one.kind)
         namespace = (one.namespace or str(call["ns"])) if resource.namespaced else None
         name = one.name if one.named else None
-        # Whether it is there already, to be changed, is known only then.
-        verbs = ("get", "create", "patch", "delete")
+        there = call.is_there(resource, namespace, one.name) if one.named else False
+        # What is there is changed and changed back, what is not is created and deleted.
+        verbs = {None: _ANY, True: ("get", "patch"), False: ("get", "create", "delete")}[there]
         yield from on(resource, *verbs, namespaces=(namespace,), name=name)
         beside = (namespace or call.own_namespace,)
         yield from on(CONFIG_MAPS, "create", "get", "delete", namespaces=beside)

@@ -105,6 +105,10 @@ _CLUSTER_SCOPED = frozenset({
 })  # fmt: skip
 
 
+def _unknown(_resource: Resource, _namespace: str | None, _name: str) -> bool | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call as it will be made, and where from.
@@ -112,7 +116,8 @@ class Call:
     ``arguments``: all of them, defaults filled in. ``own_namespace``: where sloguard keeps what belongs to no
     namespace. ``pod_namespace``: of the pod that it runs in, empty outside of the cluster. ``resource``: the
     resource of a manifest by its apiVersion and kind; raises ClusterError where the cluster does not serve
-    it. ``folder``: where the experiment's file is.
+    it. ``folder``: where the experiment's file is. ``is_there``: whether there is an object of this namespace and
+    name; None where nobody knows, as no cluster can be asked.
     """
 
     arguments: Mapping[str, Any]
@@ -120,6 +125,7 @@ class Call:
     pod_namespace: str = ""
     resource: Callable[[str, str], Resource] = guessed
     folder: str = ""
+    is_there: Callable[[Resource, str | None, str], bool | None] = _unknown
 
     @classmethod
     def of(
