@@ -34,8 +34,9 @@ _INCLUDES = {
 class Identity:
     """Who asks: ``name`` as the audit log has it (``token:ci``, ``user:ada``), and the scopes given.
 
-    ``via``: what shows it: a ``token`` in a header; a ``session`` or a ``proxy``, which a browser brings along
-    whoever has asked it to; ``open``: nothing, nobody is asked. ``token``: the id of the token behind it.
+    ``via``: what shows it: a ``token`` in a header; a ``session``, a ``proxy`` or a password (``basic``), which a
+    browser brings along whoever has asked it to; ``open``: nothing, nobody is asked. ``token``: the id of the
+    token behind it.
     """
 
     name: str

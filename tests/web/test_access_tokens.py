@@ -119,6 +119,9 @@ def test_basic_authentication_is_for_webhooks_alone(guarded: World) -> None:
         assert client.post("/hook", json={}, headers=shown).status_code == 200
         assert client.get(RUNS, headers=shown).status_code == 403
     assert client.post("/hook", json={}, headers=basic("x", "wrong")).status_code == 401
+    # A browser would send what it has kept along with whatever another site asks it for.
+    foreign = {**basic("x", webhook), "Origin": "https://evil.test"}
+    assert client.post("/hook", json={}, headers=foreign).status_code == 403
     asked = client.post("/hook", json={}).headers["WWW-Authenticate"]
     assert "Basic" in asked
     assert "Basic" not in client.get(RUNS).headers["WWW-Authenticate"]

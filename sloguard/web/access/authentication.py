@@ -74,7 +74,8 @@ class Authenticator:
         if scheme.lower() == "basic":
             # Alertmanager and its like can send nothing else; people would leave it in their browsers.
             found = of_token(self.token(_password(text), address))
-            return replace(found, scopes=_WEBHOOKS if found.may(Scope.WEBHOOK) else frozenset())
+            scopes = _WEBHOOKS if found.may(Scope.WEBHOOK) else frozenset()
+            return replace(found, scopes=scopes, via="basic")
         raise unauthorized("the Authorization header is read as 'Bearer TOKEN'")
 
     def token(self, secret: str, address: str) -> Token:

@@ -98,6 +98,9 @@ class Browsers:
         if request.method in SAFE_METHODS or (who is not None and who.via == "token"):
             return
         self._check_origin()
+        if who is not None and who.via == "basic":
+            # A tool; it has no page that could give it a token.
+            return
         is_form = request.mimetype in _FORMS
         if is_form or (who is not None and who.via in ("session", "proxy")):
             given = request.headers.get(CSRF_HEADER) or _field(CSRF_FIELD)
