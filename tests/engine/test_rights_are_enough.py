@@ -37,7 +37,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("istio.add_delay_fault", {"ns": NS, "rand": True}),
     ("netpol.isolate_pods", {"ns": NS, "label_selector": "app=checkout"}),
     ("nodes.cordon_node", {"name": NODE}),
-    ("nodes.drain_nodes", {"name": NODE, "timeout": 20}),
+    ("nodes.drain_nodes", {"name": NODE, "timeout": 60}),
     ("kubernetes.apply", {"ns": NS, "manifest": MANIFEST}),
 ]  # fmt: skip
 

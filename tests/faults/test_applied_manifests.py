@@ -89,7 +89,7 @@ def test_a_custom_object_is_made_waited_for_and_gone_again(ground, chaos, shop):
             "manifest": trouble(chaos),
             "ns": shop,
             "wait_for": ["condition=AllInjected", "jsonpath={.status.count}=2"],
-            "timeout": 20,
+            "timeout": 60,
         },
     )
     assert broken.targets == [f"{chaos.kind} {shop}/slow"]

@@ -199,7 +199,7 @@ def test_a_drain_empties_the_node_but_for_daemons(ground, pool, shop):
         for p in hosted(ground, shop, host)
         if p["metadata"]["labels"]["app"] == "checkout"
     }
-    broken = Broken(ground, DRAIN, {"name": host, "timeout": 20})
+    broken = Broken(ground, DRAIN, {"name": host, "timeout": 60})
     assert broken.plan.injections[0].removes["pod"] >= victims
     broken.inject()
     assert {name.split("/")[1] for name in broken.outputs[0]["evicted"]} >= victims
@@ -220,7 +220,7 @@ def test_what_a_budget_refuses_is_tried_again_and_then_told(ground, pool, shop):
         broken.inject()
     broken.undo()
     assert cordoned(ground, pool) == set()
-    patient = Broken(ground, DRAIN, {"name": host, "timeout": 30})
+    patient = Broken(ground, DRAIN, {"name": host, "timeout": 60})
     loosen = threading.Timer(
         0.3,
         lambda: ground.cluster.merge_patch(

@@ -92,7 +92,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("nodes.taint_nodes", {"key": "a", "label_selector": "mine={ns}", "pod_namespace": NS, "all": True}),
     ("nodes.taint_nodes", {"key": "a", "pod_label_selector": "team=shop", "percentage": 100,
                            "rand_zone": True}),
-    ("nodes.drain_nodes", {**HELD, "timeout": 20, "force": True, "delete_pods_with_local_storage": True}),
+    ("nodes.drain_nodes", {**HELD, "timeout": 60, "force": True, "delete_pods_with_local_storage": True}),
     ("nodes.drain_nodes", {"label_selector": "mine={ns}", "zone": "zone-a", "count": 1}),
     ("nodes.drain_nodes", {"pod_label_selector": "team=shop", "pod_namespace": NS, "percentage": 100,
                            "rand_zone": True, "all": False}),
