@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -153,8 +154,7 @@ def plan(experiment: str) -> Response:
                 entry.name,
                 variables=_converted(entry, given),
                 dry_run=True,
-                # The run that follows gets it too, and so hits what the plan shows.
-                seed=secrets.randbelow(LARGEST_SEED),
+                seed=_seed(given.get("key", "")),
                 by=who().name,
                 from_=request.remote_addr or "",
                 key=given.get("key", ""),
@@ -162,6 +162,15 @@ def plan(experiment: str) -> Response:
     except Refused as refused:
         return _shown(entry, given, refused)
     return see(f"/runs/{job.id}")
+
+
+def _seed(key: str) -> int:
+    """For random choices: the run that follows gets it too, and so hits what the plan shows.
+
+    Of the form's own key, so that a form that is sent twice asks for the same thing.
+    """
+    digest = hashlib.blake2b((key or secrets.token_hex(12)).encode(), digest_size=6).digest()
+    return int.from_bytes(digest) % LARGEST_SEED
 
 
 def _converted(entry: Entry, given: Mapping[str, str]) -> dict[str, Any]:
