@@ -39,11 +39,12 @@ def talk(served: Served, raw: bytes, *, seconds: float = 10.0, finish: bool = Fa
                 sock.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        sock.settimeout(0.5)
         found = b""
         try:
             while piece := sock.recv(65536):
                 found += piece
+                # Nothing more comes after an answer, unless at once.
+                sock.settimeout(0.5)
         except (TimeoutError, ConnectionResetError):
             pass
         return found
