@@ -91,6 +91,8 @@ def _begun(page: Page, experiment: str) -> str:
     page.get_by_role("heading", name="What it would hit").wait_for(timeout=20_000)
     said = page.locator("main").inner_text()
     assert "can start" in said, said
+    hit = page.get_by_role("region", name="What it would hit")
+    assert "stop-checkout: stop python[" in hit.inner_text()
     planned = page.url
     page.get_by_role("button", name="Run it now").click()
     page.locator(".phases").wait_for(timeout=20_000)

@@ -26,6 +26,7 @@ resource = Resource("run-pages", "/runs", documented=False)
 HTML = [Answer(description="A page.", media=("text/html",))]
 GONE_ON = [Answer(description="Go on there.", status=303, media=())]
 _PAGE = 50
+_ACTION = "action "
 _WAITING = (JobState.QUEUED, JobState.STARTING)
 
 
@@ -100,11 +101,17 @@ def _job(job: Job) -> Response:
 
 def _result(job: Job) -> dict[str, Any]:
     checks = job.result.get("checks") or ()
+    # A dry run plans while it checks: what each action would do stands in the check of that name.
+    planned = [
+        {"activity": str(check["name"]).removeprefix(_ACTION), "summary": check.get("message", "")}
+        for check in checks
+        if check.get("ok") and str(check.get("name", "")).startswith(_ACTION)
+    ]
     order = {False: 0, None: 1, True: 2}
     return {
         "could_start": bool(job.result.get("could_start")),
         "checks": sorted(checks, key=lambda check: order.get(check.get("ok"), 1)),
-        "plans": job.result.get("plans") or (),
+        "plans": job.result.get("plans") or planned,
         "notes": job.result.get("notes") or (),
     }
 
