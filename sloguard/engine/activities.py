@@ -154,24 +154,23 @@ class Activities:
             provider = session.provider_of(activity)
         except Refused as error:
             return Result(error=one_line(error))
-        found = None
-        if section in ("method", "rollbacks"):
-            found = yield from session.attempt(
-                lambda: fault_of(provider), activity.name, stoppable=stoppable
-            )
-        if section == "method" and found is not None:
-            return (yield from injecting(session, activity, provider, found, stop))
+        if section == "method":
+            found = yield from session.attempt(lambda: fault_of(provider), activity.name)
+            if found is not None:
+                return (yield from injecting(session, activity, provider, found, stop))
         environment = {**experiment.environment, RUN: session.run, ACTIVITY: activity.key}
         limit = float("inf") if timeout is None else timeout
-        if found is not None:
+        if section == "rollbacks" and str(provider.get("module")).startswith("sloguard.faults."):
             try:
                 limit = min(limit, seconds(provider) or limit)
             except Refused as error:
                 return Result(error=one_line(error))
 
         def work() -> Result:
-            if found is not None:
-                return lasting(session, provider, found, stop)
+            # Its module is imported here, so that one that hangs is given up in time.
+            fault = fault_of(provider) if section == "rollbacks" else None
+            if fault is not None:
+                return lasting(session, provider, fault, stop)
             return session.ports.call(
                 provider,
                 configuration=experiment.configuration,
