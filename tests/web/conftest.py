@@ -3,18 +3,18 @@ PostgreSQL as well."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sloguard.web.parts import EXTENSION
 from tests.support.postgresql import PostgreSQL
 from tests.support.service import World, make_world
 
 #: The modules whose tests are about what the store does.
-STORED = frozenset(
-    f"test_web_{name}" for name in ("events", "evidence", "runs", "verdicts", "windows")
-)
+STORED = frozenset(f"test_web_{name}" for name in ("evidence", "runs", "verdicts", "windows"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -32,4 +32,8 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
         url = server.migrated_database()
     made = make_world(tmp_path, url=url)
     yield made
+    # It looks at the store until it sees that nobody waits any more.
+    for thread in threading.enumerate():
+        if thread.name == "watcher":
+            thread.join(5)
     made.store.dispose()
