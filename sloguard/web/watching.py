@@ -107,4 +107,6 @@ class Watcher:
             return self._newest()
         except OutsideError as error:
             log.warning("the store could not be asked for news: %s", error)
-            return last
+        except Exception:  # whatever it was, those who wait go on being served
+            log.exception("looking for news failed")
+        return last

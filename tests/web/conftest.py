@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from sloguard.web.parts import EXTENSION
 from tests.support.postgresql import PostgreSQL
 from tests.support.service import World, make_world
 
