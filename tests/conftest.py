@@ -30,6 +30,11 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 REAL_CLUSTER = "SLOGUARD_TEST_KUBECONFIG"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The demo waits longest: it begins first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.stem != "test_demo_tour")
+
+
 @pytest.fixture
 def start_prometheus(tmp_path: Path) -> Iterator[Callable[..., PrometheusServer]]:
     """Starts real Prometheus servers (see PrometheusServer for what they can be told)."""
