@@ -441,11 +441,12 @@ def test_prometheus_frozen_and_thawed(theatre: Theatre, world: World) -> None:
         theatre.seen(name)
     scene = world.scene("frozen")
     rail = {"name": "rail", "query": "vector(0)", "objective": "< 1", "for": "30s"}
-    scene.write(takes=3.5, **{"abort-when": [rail]})
-    run = scene.start(env={"SLOGUARD_PROMETHEUS_DEADLINE": "4s"})
+    # Less the window in which 'up' is looked for, two points of the grid at least: one is a late scrape.
+    scene.write(takes=4.5, **{"abort-when": [rail]})
+    run = scene.start(env={"SLOGUARD_PROMETHEUS_DEADLINE": "5s"})
     scene.wait_until_broken()
     world.prometheus.freeze()
-    thaw = threading.Timer(3.0, world.prometheus.thaw)
+    thaw = threading.Timer(4.0, world.prometheus.thaw)
     thaw.start()
     begun = time.monotonic()
     try:
