@@ -7,7 +7,7 @@ compile() {
   UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile -q --universal --python-version 3.11 \
     --generate-hashes --no-emit-index-url --no-emit-find-links "$@" pyproject.toml
 }
-compile --extra postgresql --extra demo --extra parquet --extra otel --output-file requirements.lock
+compile --extra postgresql --extra demo --extra parquet --extra otel --extra pdf --output-file requirements.lock
 # What the tests run against is what users get.
-compile --extra postgresql --extra demo --extra parquet --extra otel --extra drivers --group dev \
+compile --extra postgresql --extra demo --extra parquet --extra otel --extra pdf --extra drivers --group dev \
   --constraint requirements.lock --output-file requirements-dev.lock

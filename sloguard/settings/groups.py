@@ -1,87 +1,58 @@
 """What can be set, one documented dataclass a group. Seconds everywhere."""
 
-# ruff: noqa: RUF009 - _set makes a dataclasses.field, which is what may stand there
+# ruff: noqa: RUF009 - setting makes a dataclasses.field, which is what may stand there
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["text", "flag", "whole", "number", "duration", "path", "choice", "mapping", "list"]
-
-
-def _set(
-    default: Any,
-    doc: str,
-    kind: Kind = "text",
-    *,
-    choices: tuple[str, ...] = (),
-    least: float | None = None,
-    above: float | None = None,
-    most: float | None = None,
-    secret: bool = False,
-    shown: str = "",
-) -> Any:
-    """A field with all that reading and documenting it needs. ``shown``: the default in words."""
-    about = {
-        "doc": doc,
-        "kind": kind,
-        "choices": choices,
-        "least": least,
-        "above": above,
-        "most": most,
-        "secret": secret,
-        "shown": shown,
-    }
-    # A secret stays out of every repr, and so out of logs and tracebacks.
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=about, repr=not secret)
-    return field(default=default, metadata=about, repr=not secret)
+from sloguard.settings.fields import setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrometheusSettings:
     """How Prometheus, Thanos, Mimir or VictoriaMetrics is reached."""
 
-    url: str = _set(
+    url: str = setting(
         "http://127.0.0.1:9090",
         "Base address, with the path prefix if there is one.",
         secret=True,
     )
-    username: str = _set("", "User of basic authentication.")
-    password: str = _set("", "Password of basic authentication.", secret=True)
-    password_file: Path | None = _set(None, "File that holds the password.", "path")
-    token: str = _set("", "Bearer token.", secret=True)
-    token_file: Path | None = _set(
+    username: str = setting("", "User of basic authentication.")
+    password: str = setting("", "Password of basic authentication.", secret=True)
+    password_file: Path | None = setting(None, "File that holds the password.", "path")
+    token: str = setting("", "Bearer token.", secret=True)
+    token_file: Path | None = setting(
         None, "File that holds the bearer token; read again for every request.", "path"
     )
-    headers: Mapping[str, str] = _set(
+    headers: Mapping[str, str] = setting(
         {}, "Extra headers of every request, such as X-Scope-OrgID.", "mapping", secret=True
     )
-    params: Mapping[str, str] = _set({}, "Extra parameters of every query.", "mapping")
-    ca_file: Path | None = _set(None, "PEM bundle to trust in place of the usual ones.", "path")
-    cert_file: Path | None = _set(None, "Client certificate (PEM).", "path")
-    key_file: Path | None = _set(None, "Key of the client certificate (PEM).", "path")
-    verify: bool = _set(True, "Whether the server's certificate is checked.", "flag")
-    deadline: float = _set(
+    params: Mapping[str, str] = setting({}, "Extra parameters of every query.", "mapping")
+    ca_file: Path | None = setting(None, "PEM bundle to trust in place of the usual ones.", "path")
+    cert_file: Path | None = setting(None, "Client certificate (PEM).", "path")
+    key_file: Path | None = setting(None, "Key of the client certificate (PEM).", "path")
+    verify: bool = setting(True, "Whether the server's certificate is checked.", "flag")
+    deadline: float = setting(
         30.0, "Longest time of one query with all its retries.", "duration", above=0
     )
-    connect_timeout: float = _set(
+    connect_timeout: float = setting(
         5.0, "Longest time until a connection stands.", "duration", above=0
     )
-    retries: int = _set(
+    retries: int = setting(
         4, "How often a failed connection, 429, 502, 503 or 504 is tried again.", "whole", least=0
     )
-    concurrency: int = _set(8, "Requests under way at once.", "whole", least=1, most=19)
-    compression: str = _set(
+    concurrency: int = setting(8, "Requests under way at once.", "whole", least=1, most=19)
+    compression: str = setting(
         "auto",
         "Encoding of the answers; auto: gzip, except from this host and this cluster.",
         "choice",
         choices=("auto", "gzip", "identity"),
     )
-    scrape_interval: float = _set(
+    scrape_interval: float = setting(
         15.0,
         "Step of the points where the server does not tell its scrape interval.",
         "duration",
@@ -93,29 +64,29 @@ class PrometheusSettings:
 class KubernetesSettings:
     """How clusters are reached that faults and probes work on."""
 
-    kubeconfig: Path | None = _set(
+    kubeconfig: Path | None = setting(
         None, "The kubeconfig.", "path", shown="$KUBECONFIG, else ~/.kube/config"
     )
-    context: str = _set("", "Context of the kubeconfig.", shown="its current one")
-    in_cluster: str = _set(
+    context: str = setting("", "Context of the kubeconfig.", shown="its current one")
+    in_cluster: str = setting(
         "auto",
         "Whether the service account of sloguard's own pod is used; auto: where there is no kubeconfig.",
         "choice",
         choices=("auto", "always", "never"),
     )
-    impersonate: str = _set("", "User to act as.")
-    impersonate_group: str = _set(
+    impersonate: str = setting("", "User to act as.")
+    impersonate_group: str = setting(
         "", "Group to act as, with the user; several with commas between."
     )
-    namespace: str = _set(
+    namespace: str = setting(
         "",
         "Where sloguard keeps what belongs to no namespace: locks of nodes, records of what was deleted.",
         shown="its own pod's, else the context's, else default",
     )
-    timeout: float = _set(
+    timeout: float = setting(
         30.0, "Longest time of one call with all its retries.", "duration", above=0
     )
-    connect_timeout: float = _set(
+    connect_timeout: float = setting(
         5.0, "Longest time until a connection stands.", "duration", above=0
     )
 
@@ -124,14 +95,16 @@ class KubernetesSettings:
 class StoreSettings:
     """Where runs are kept."""
 
-    url: str = _set(
+    url: str = setting(
         "",
         "A file's path, sqlite:////PATH or postgresql://USER@HOST/DATABASE.",
         secret=True,
         shown="$XDG_DATA_HOME/sloguard/sloguard.db",
     )
-    url_file: Path | None = _set(None, "File that holds the URL, for one with a password.", "path")
-    locks: Path | None = _set(
+    url_file: Path | None = setting(
+        None, "File that holds the URL, for one with a password.", "path"
+    )
+    locks: Path | None = setting(
         None,
         "Directory of the locks that keep two runs off one target.",
         "path",
@@ -143,30 +116,32 @@ class StoreSettings:
 class RunSettings:
     """How a run goes about its work."""
 
-    end_early: bool = _set(True, "Whether 'after' may end once recovery has held.", "flag")
-    tick: float = _set(2.0, "How often the live picture is announced.", "duration", above=0)
-    metrics_patience: float = _set(
+    end_early: bool = setting(True, "Whether 'after' may end once recovery has held.", "flag")
+    tick: float = setting(2.0, "How often the live picture is announced.", "duration", above=0)
+    metrics_patience: float = setting(
         75.0, "How long a Prometheus that is away at the end is waited for.", "duration", least=0
     )
-    stop_grace: float = _set(
+    stop_grace: float = setting(
         5.0,
         "How long a stopped activity may take to end before the undo begins.",
         "duration",
         least=0,
     )
-    undo_attempts: int = _set(3, "An undo is tried at least this often.", "whole", least=1)
-    undo_patience: float = _set(
+    undo_attempts: int = setting(3, "An undo is tried at least this often.", "whole", least=1)
+    undo_patience: float = setting(
         60.0, "An undo is tried for at least this long.", "duration", least=0
     )
-    undo_timeout: float = _set(30.0, "Longest time of one attempt to undo.", "duration", above=0)
-    rollback_attempts: int = _set(3, "A declared rollback is tried this often.", "whole", least=1)
-    rollback_timeout: float = _set(
+    undo_timeout: float = setting(30.0, "Longest time of one attempt to undo.", "duration", above=0)
+    rollback_attempts: int = setting(
+        3, "A declared rollback is tried this often.", "whole", least=1
+    )
+    rollback_timeout: float = setting(
         300.0, "Longest time of one attempt of a declared rollback.", "duration", above=0
     )
-    control_timeout: float = _set(
+    control_timeout: float = setting(
         60.0, "Longest time of the controls at one place.", "duration", above=0
     )
-    use_drivers: bool = _set(
+    use_drivers: bool = setting(
         False,
         "Whether chaosk8s and chaosistio are called themselves, in place of sloguard's own functions.",
         "flag",
@@ -177,12 +152,12 @@ class RunSettings:
 class ChartSettings:
     """How charts look, and where a run's are written."""
 
-    directory: Path | None = _set(
+    directory: Path | None = setting(
         None, "Directory of every run's charts; none are written without.", "path"
     )
-    format: str = _set("svg", "Format of the charts.", "choice", choices=("svg", "png", "pdf"))
-    theme: str = _set("light", "Colours of the charts.", "choice", choices=("light", "dark"))
-    scale: float = _set(
+    format: str = setting("svg", "Format of the charts.", "choice", choices=("svg", "png", "pdf"))
+    theme: str = setting("light", "Colours of the charts.", "choice", choices=("light", "dark"))
+    scale: float = setting(
         1.0, "Size of everything in a PNG; 2 for sharp screens.", "number", above=0, most=8
     )
 
@@ -191,14 +166,14 @@ class ChartSettings:
 class ServeSettings:
     """The service: what it offers, to whom, and how much of it."""
 
-    bind: str = _set("127.0.0.1:8088", "HOST:PORT on which it listens; [::1]:8088 for IPv6.")
-    base_url: str = _set(
+    bind: str = setting("127.0.0.1:8088", "HOST:PORT on which it listens; [::1]:8088 for IPv6.")
+    base_url: str = setting(
         "",
         "Address under which people reach it, such as https://sloguard.example.com.",
         shown="that of the request",
     )
-    workers: int = _set(2, "Processes that answer requests.", "whole", least=1)
-    threads: int = _set(
+    workers: int = setting(2, "Processes that answer requests.", "whole", least=1)
+    threads: int = setting(
         24,
         "Requests that each of them answers at once. One that waits for a verdict or follows events "
         "takes a thread for as long; these get two thirds at most.",
@@ -206,84 +181,84 @@ class ServeSettings:
         least=3,
         most=1000,
     )
-    experiments: tuple[str, ...] = _set(
+    experiments: tuple[str, ...] = setting(
         (), "Directories of experiments that it offers; looked at again when they change.", "list"
     )
-    allow: Mapping[str, str] = _set(
+    allow: Mapping[str, str] = setting(
         {},
         "Directories whose experiments may use process and python providers of their own: "
         "DIRECTORY=process, DIRECTORY=python or DIRECTORY=process+python. Elsewhere they are refused.",
         "mapping",
     )
-    slos: Path | None = _set(
+    slos: Path | None = setting(
         None,
         "Directory of named sets of SLOs, NAME.yaml each, by which windows are judged.",
         "path",
     )
-    allow_urls: tuple[str, ...] = _set(
+    allow_urls: tuple[str, ...] = setting(
         (),
         "Addresses that http providers and load may call, with * for any text: "
         "http://*.shop.svc:8080/*. Others are refused, and metadata addresses always are.",
         "list",
     )
-    concurrency: int = _set(2, "Runs under way at once; the others wait.", "whole", least=1)
-    max_queue: int = _set(100, "Runs that may wait; more are refused.", "whole", least=1)
-    window_max: float = _set(
+    concurrency: int = setting(2, "Runs under way at once; the others wait.", "whole", least=1)
+    max_queue: int = setting(100, "Runs that may wait; more are refused.", "whole", least=1)
+    window_max: float = setting(
         4 * 3600.0,
         "Longest time that a window stays open before it is closed and judged anyway.",
         "duration",
         above=0,
     )
-    auth: str = _set(
+    auth: str = setting(
         "auto",
         "Whether a token or a login is asked for; auto: unless bind is a loopback address, and neither "
         "base_url nor trusted_proxies tell of others who could reach it.",
         "choice",
         choices=("auto", "on", "off"),
     )
-    session_hours: float = _set(12.0, "How long a login lasts.", "number", above=0)
-    trusted_proxies: tuple[str, ...] = _set(
+    session_hours: float = setting(12.0, "How long a login lasts.", "number", above=0)
+    trusted_proxies: tuple[str, ...] = setting(
         (), "Addresses or networks of proxies whose forwarding headers count.", "list"
     )
-    proxy_user_header: str = _set(
+    proxy_user_header: str = setting(
         "", "Header in which a trusted proxy names the user, such as X-Forwarded-User."
     )
-    proxy_groups_header: str = _set(
+    proxy_groups_header: str = setting(
         "",
         "Header in which it names the user's groups, with commas between, such as X-Forwarded-Groups.",
     )
-    proxy_scopes: Mapping[str, str] = _set(
+    proxy_scopes: Mapping[str, str] = setting(
         {},
         "What users of the proxy may do: NAME=SCOPE, group:NAME=SCOPE or *=SCOPE for everybody; "
         "SCOPE is read, run or admin.",
         "mapping",
         shown="*=read",
     )
-    hosts: tuple[str, ...] = _set(
+    hosts: tuple[str, ...] = setting(
         (),
         "Host names under which it may be reached; others are refused. Addresses, localhost and that of "
         "base_url always count.",
         "list",
         shown="any where credentials are asked for, none otherwise",
     )
-    body_limit: int = _set(
+    body_limit: int = setting(
         1 << 20, "Largest body of a request, in bytes.", "whole", least=1, most=64 << 20
     )
-    rate_limit: float = _set(
+    rate_limit: float = setting(
         50.0,
         "Requests a second that one client (a token, a user, else an address) may send to each of the "
         "workers for long; 0: any.",
         "number",
         least=0,
     )
-    retention_days: float = _set(
+    retention_days: float = setting(
         0.0, "Runs that are older are deleted; 0: none is for its age.", "number", least=0
     )
-    retention_runs: int = _set(
+    retention_runs: int = setting(
         0, "Only so many of the newest runs are kept; 0: all.", "whole", least=0
     )
-    log_format: str = _set("text", "How logs are written.", "choice", choices=("text", "json"))
-    access_log: bool = _set(True, "Whether every request is logged.", "flag")
+    log_format: str = setting("text", "How logs are written.", "choice", choices=("text", "json"))
+    access_log: bool = setting(True, "Whether every request is logged.", "flag")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

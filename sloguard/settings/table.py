@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any
 
-from sloguard.settings.groups import GROUPS, Kind
+from sloguard.settings.fields import Kind
+from sloguard.settings.groups import GROUPS
 
 PREFIX = "SLOGUARD_"
 

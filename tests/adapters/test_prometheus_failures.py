@@ -174,7 +174,7 @@ class TestRetries:
         with HttpDouble(in_turn(broken, GOOD)) as server:
             assert prometheus(server.url).range("up", GRID).values.shape == (1, 3)
             assert [one.connection for one in server.requests] == [1, 2]
-        error, requests, _ = asked(broken)
+        error, requests, _ = asked(broken, deadline=20)
         assert isinstance(error, MetricsUnreachable)
         assert requests == 4
         assert "broke off" in str(error) or "closed without an answer" in str(error)
