@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from sloguard.cli.common import config_option, plain_logs, settings_from, store_option, the_store
-from sloguard.cli.streams import Masked, deliver, tell
+from sloguard.cli.recovering import Known
+from sloguard.cli.streams import deliver, tell
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
-    from sloguard.core.events import Event
-    from sloguard.core.model import Experiment
     from sloguard.engine.ports_bundle import Ports
 
 
@@ -55,7 +52,7 @@ def command(
     from sloguard.render.lines import line
 
     settings = settings_from(config, store=store)
-    known = _Known(loader())
+    known = Known(loader())
     plain_logs(known.mask)
     opened = the_store(settings)
     made = ports(settings, opened, metrics=False)
@@ -78,35 +75,6 @@ def command(
         more = f"; {alive} run{'s' if alive != 1 else ''} under way" if alive else ""
         say(f"nothing to recover{more}")
     sys.exit(EXIT_CODES[Outcome.NOT_RESTORED] if left else 0)
-
-
-class _Known:
-    """Reads experiments, and knows the secrets of those that it has read."""
-
-    def __init__(self, load: Callable[..., Experiment]) -> None:
-        self._load = load
-        self._secrets: list[Mapping[str, Any]] = []
-
-    def __call__(self, source: str | Mapping[str, Any], variables: Mapping[str, Any]) -> Experiment:
-        """As the loader does it."""
-        found = self._load(source, variables)
-        self._secrets.append(found.secrets)
-        return found
-
-    def mask(self, text: str) -> str:
-        """The text without any of their secrets."""
-        from sloguard.core.masking import Masker
-
-        return Masker.of(*self._secrets).text(text)
-
-    def quietly(self, events: Iterator[Event]) -> Iterator[Event]:
-        """What rollbacks print meanwhile is no result, and may hold what they were trusted with."""
-        while True:
-            with redirect_stdout(Masked(sys.stderr, self.mask)):
-                event = next(events, None)
-            if event is None:
-                return
-            yield event
 
 
 def say(text: str) -> None:

@@ -31,6 +31,7 @@ from sloguard.cli.common import (
     the_store,
     variable_options,
 )
+from sloguard.cli.recovering import recover_dead_runs
 from sloguard.cli.streams import Masked, tell
 
 if TYPE_CHECKING:
@@ -264,21 +265,6 @@ def _dry(experiment: Experiment, made: Ports, chosen: Options, control: Control)
             click.echo(visible(f"{marks[event.ok]} {event.name}: {event.message}"))
         elif isinstance(event, Note):
             click.echo(visible(f"{'✗' if event.level == 'error' else ' '} {event.message}"))
-
-
-def recover_dead_runs(store: Store, settings: Settings) -> None:
-    """Finish what killed runs have left, before anything new is broken."""
-    from sloguard.bootstrap import loader, options, ports
-    from sloguard.engine.recover import recover
-    from sloguard.render.lines import line
-
-    if not any(not run.alive for run in store.unfinished()):
-        return
-    made = ports(settings, store, metrics=False)
-    for event in recover(store, made, loader(), options(settings)):
-        text = line(event)
-        if text:
-            tell(f"recover: {text}")
 
 
 @contextmanager
