@@ -17,6 +17,7 @@ import pytest
 from sloguard.providers.calls import check, failed_action
 from sloguard.providers.http import MOST_BODY, shown
 from tests.support.calling import carry_out, eventually, stopped_when
+from tests.support.patience import SOON
 from tests.support.web import Web, serve
 
 
@@ -141,14 +142,14 @@ def test_a_silent_server_times_out(timeout: Any) -> None:
         result = carry_out(http(f"http://127.0.0.1:{port}/", timeout=timeout))
         assert result.unreachable
         assert "timed out after 0.3s" in str(result.error)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < SOON
 
 
 def test_the_deadline_is_of_the_whole_call_even_if_bytes_keep_dripping(web: Web) -> None:
     web.gate.clear()
     began = time.monotonic()
     result = carry_out(http(f"{web.url}/drip", timeout=0.5))
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < SOON
     assert result.error == f"{web.url}/drip timed out after 0.5s"
     assert result.unreachable
 
@@ -156,9 +157,8 @@ def test_the_deadline_is_of_the_whole_call_even_if_bytes_keep_dripping(web: Web)
 def test_stop_closes_the_connection(web: Web) -> None:
     web.gate.clear()
     count = len(web.seen)
-    result, took = stopped_when(http(f"{web.url}/gate"), lambda: len(web.seen) > count)
+    result = stopped_when(http(f"{web.url}/gate"), lambda: len(web.seen) > count)
     assert (result.aborted, result.unreachable) == (True, False)
-    assert took < 0.5
     eventually(lambda: not [t for t in threading.enumerate() if "/gate" in t.name])
     web.gate.set()
 
@@ -166,18 +166,17 @@ def test_stop_closes_the_connection(web: Web) -> None:
 def test_stop_ends_a_stalled_tls_handshake() -> None:
     with silent() as port:
         name = f"https://127.0.0.1:{port}/x"
-        result, took = stopped_when(
+        result = stopped_when(
             http(name), lambda: [t for t in threading.enumerate() if name in t.name]
         )
         assert result.aborted
-        assert took < 1.0
 
 
 def test_retries_are_bounded_and_counted_into_the_deadline() -> None:
     began = time.monotonic()
-    result = carry_out(http(f"http://127.0.0.1:{closed_port()}/", max_retries=2, timeout=5))
+    result = carry_out(http(f"http://127.0.0.1:{closed_port()}/", max_retries=2, timeout=30))
     assert result.unreachable
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SOON
 
 
 def test_a_big_body_is_cut(web: Web) -> None:

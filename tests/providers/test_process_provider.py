@@ -18,8 +18,10 @@ from sloguard.host.marks import ACTIVITY, RUN, processes_of
 from sloguard.host.signals import end
 from sloguard.providers.calls import check, failed_action
 from sloguard.providers.capture import Kept, decode
-from sloguard.providers.process import command_of
+from sloguard.providers.process import GRACE, command_of
+from sloguard.providers.result import LOOK
 from tests.support.calling import carry_out, eventually, stopped_when
+from tests.support.patience import SOON
 
 
 def process(path: str, arguments: Any = None, **more: Any) -> dict[str, Any]:
@@ -153,15 +155,15 @@ def test_any_bytes_become_text(data: bytes, text: str | None) -> None:
 
 def test_a_daemon_that_holds_the_pipe_does_not_hold_us_and_lives_on(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    # It writes to the pipe long after the program has ended: that must not kill it.
-    daemon = f"(setsid sh -c 'sleep 1; echo late; echo late; echo survived > {log}; sleep 60' &) ; echo up"
+    go = tmp_path / "go"
+    # It writes to the pipe after the program has ended and nobody reads: that must not kill it.
+    late = f"until test -e {go}; do sleep 0.1; done; echo late; echo late; echo survived > {log}"
+    daemon = f"(setsid sh -c '{late}; sleep 60' &) ; echo up"
     around = marks("daemon")
-    began = time.monotonic()
     result = carry_out(process("sh", ["-c", daemon]), environment=around)
-    took = time.monotonic() - began
     assert result.output == {"status": 0, "stdout": "up\n", "stderr": ""}
-    assert took < 1.0
     try:
+        go.touch()
         eventually(lambda: log.exists() and log.read_text() == "survived\n")
         assert processes_of(around[RUN], around[ACTIVITY])
     finally:
@@ -171,39 +173,35 @@ def test_a_daemon_that_holds_the_pipe_does_not_hold_us_and_lives_on(tmp_path: Pa
 def test_stop_ends_the_whole_group(tmp_path: Path) -> None:
     around = marks("group")
     command = "sleep 61 & sleep 62 & (setsid sleep 63 &) ; wait"
-    result, took = stopped_when(
+    result = stopped_when(
         process("sh", ["-c", command]),
         lambda: len(processes_of(around[RUN])) == 4,
         environment=around,
     )
     assert result.aborted
     assert result.output["status"] == -signal.SIGTERM
-    assert took < 1.0
     assert processes_of(around[RUN]) == []
 
 
 def test_what_ignores_sigterm_is_killed_after_the_grace() -> None:
     around = marks("stubborn")
-    code = "import signal,time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    # The shell is up at once; what it ignores, its children ignore as well.
+    deaf = process("sh", ["-c", "trap '' TERM; echo deaf; sleep 120"], timeout=1)
     began = time.monotonic()
-    result = carry_out(python(code, timeout=0.5), environment=around)
+    result = carry_out(deaf, environment=around)
     took = time.monotonic() - began
     assert result.output == {"status": -signal.SIGKILL, "stdout": "deaf\n", "stderr": ""}
     assert (result.error, result.unreachable, result.aborted) == (
-        "timed out after 0.5s",
+        "timed out after 1s",
         True,
         False,
     )
-    assert 2.4 < took < 4
+    assert 1 + GRACE <= took < SOON
 
 
 def test_a_program_may_clean_up_when_stopped() -> None:
-    code = (
-        "import signal,sys,time\n"
-        "signal.signal(15, lambda *a: (print('undone', flush=True), sys.exit(0)))\n"
-        "print('up', flush=True)\ntime.sleep(60)"
-    )
-    result = carry_out(python(code, timeout="1s"))
+    careful = "trap 'echo undone; exit 0' TERM; echo up; sleep 120 & wait"
+    result = carry_out(process("sh", ["-c", careful], timeout="1s"))
     assert result.output["stdout"] == "up\nundone\n"
     assert result.error == "timed out after 1s"
 
@@ -226,12 +224,13 @@ def test_a_killed_sloguard_leaves_marked_processes_that_another_one_finds() -> N
 
 
 def test_a_short_program_is_not_waited_for_long() -> None:
-    took = []
-    for _ in range(5):
+    def took() -> float:
         began = time.monotonic()
         carry_out(process("/bin/true"))
-        took.append(time.monotonic() - began)
-    assert min(took) < 0.1
+        return time.monotonic() - began
+
+    # Of many the quickest says what is waited for in any case: less than one look.
+    assert min(took() for _ in range(20)) < LOOK
 
 
 def test_nothing_is_left_open() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sloguard.providers.calls import check, failed_action
 from sloguard.providers.plain import plain
 from tests.support import activities
 from tests.support.calling import carry_out, eventually, stopped_when
+from tests.support.patience import PATIENCE
 
 MODULE = "tests.support.activities"
 
@@ -209,37 +210,35 @@ def test_plain_keeps_what_json_can_say(value: Any) -> None:
 
 
 def test_stop_ends_a_busy_function_and_lets_it_clean_up() -> None:
-    result, took = stopped_when(python("spins"), activities.running.is_set)
+    result = stopped_when(python("spins"), activities.running.is_set)
     assert (result.aborted, result.unreachable) == (True, False)
-    assert took < 1.0
     assert activities.cleaned.is_set()
 
 
 def test_a_function_that_swallows_everything_is_left_behind_within_the_grace() -> None:
-    result, took = stopped_when(python("stubborn"), activities.running.is_set)
+    result = stopped_when(python("stubborn"), activities.running.is_set)
     assert result.aborted
     assert "cannot be interrupted" in str(result.error)
-    assert took < 2.0
     activities.cleaned.set()
     eventually(lambda: not [t for t in threading.enumerate() if "stubborn" in t.name])
 
 
 def test_after_a_blocking_call_returns_nothing_more_of_the_function_runs() -> None:
-    result, took = stopped_when(
-        python("blocks", arguments={"seconds": 2.0}), activities.running.is_set
-    )
+    reading, writing = os.pipe()
+    result = stopped_when(python("blocks", arguments={"pipe": reading}), activities.running.is_set)
     assert result.aborted
-    assert took < 1.8
-    assert activities.resumed.wait(5)
+    assert not activities.resumed.is_set()
+    os.write(writing, b".")
+    assert activities.resumed.wait(PATIENCE)
+    os.close(writing)
+    os.close(reading)
     assert not activities.went_on.is_set()
 
 
 def test_a_timeout_is_the_targets_fault_and_not_an_abort() -> None:
-    began = time.monotonic()
     result = carry_out(python("spins", timeout="200ms"))
     assert result.error == "timed out after 0.2s"
     assert (result.unreachable, result.aborted) == (True, False)
-    assert time.monotonic() - began < 1.5
 
 
 def test_nothing_is_called_once_stopped() -> None:
@@ -251,7 +250,7 @@ def test_nothing_is_called_once_stopped() -> None:
 
 def test_stopping_does_not_disturb_the_next_call() -> None:
     for _ in range(5):
-        result, _ = stopped_when(python("spins"), activities.running.is_set)
+        result = stopped_when(python("spins"), activities.running.is_set)
         assert result.aborted
         activities.running.clear()
         assert carry_out(python("add", arguments={"a": 1})).output == 2
@@ -270,4 +269,4 @@ def test_ctrl_c_in_the_waiting_thread_does_not_leave_the_function_behind() -> No
 
     with pytest.raises(KeyboardInterrupt):
         carry_out(python("spins"), stop=Interrupting())
-    assert activities.cleaned.wait(5)
+    assert activities.cleaned.wait(PATIENCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import decimal
+import os
 import sys
 import threading
 import time
@@ -78,10 +79,10 @@ def stubborn() -> None:
             went_on.set()
 
 
-def blocks(seconds: float) -> None:
+def blocks(pipe: int) -> None:
     running.set()
     try:
-        time.sleep(seconds)
+        os.read(pipe, 1)
         went_on.set()
     finally:
         resumed.set()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sloguard.providers.calls import call
 from sloguard.providers.result import Result
+from tests.support.patience import SOON, eventually
+
+__all__ = ["carry_out", "eventually", "stopped_when"]
 
 
 def carry_out(provider: Mapping[str, Any], **more: Any) -> Result:
@@ -17,21 +19,8 @@ def carry_out(provider: Mapping[str, Any], **more: Any) -> Result:
     return call(provider, **{**given, **more})
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """What ``condition`` gives once it is true; fails after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not within {seconds:g}s: {condition}")
-
-
-def stopped_when(
-    provider: Mapping[str, Any], condition: Callable[[], Any], **more: Any
-) -> tuple[Result, float]:
-    """Call a provider, stop it once ``condition`` holds; the result and how long it took from then."""
+def stopped_when(provider: Mapping[str, Any], condition: Callable[[], Any], **more: Any) -> Result:
+    """Call a provider, stop it once ``condition`` holds; fails if it does not end soon then."""
     stop = threading.Event()
     results: list[Result] = []
     thread = threading.Thread(target=lambda: results.append(carry_out(provider, stop=stop, **more)))
@@ -39,8 +28,7 @@ def stopped_when(
     try:
         eventually(condition)
     finally:
-        at = time.monotonic()
         stop.set()
-        thread.join(20)
+        thread.join(SOON)
     assert results, "the call did not end"
-    return results[0], time.monotonic() - at
+    return results[0]

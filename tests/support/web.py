@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.patience import PATIENCE
+
 
 @dataclass
 class Seen:
@@ -122,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._ok(path)
 
     def _gate(self, path: str) -> None:
-        self.web.gate.wait(30)
+        self.web.gate.wait(PATIENCE)
         self._ok(path)
 
     def _drip(self, _path: str) -> None:
@@ -130,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", "100000")
         self.end_headers()
-        for _ in range(200):
+        for _ in range(1000):
             self.wfile.write(b".")
             self.wfile.flush()
             if self.web.gate.wait(0.1):
