@@ -35,6 +35,8 @@ class MessageState(StrEnum):
     DELIVERED = "delivered"
     #: Given up: refused for good, or too old. It stands in nobody's way any more, and is shown.
     FAILED = "failed"
+    #: A person has looked at it and wants it no more.
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,9 @@ class Draft:
 
     ``channel``: who delivers it, such as ``grafana`` or ``slack:ops``. ``stream``: messages of one channel
     and stream are delivered one after another, in the order in which they were kept; a run's id, say.
-    ``payload``: JSON, without secrets. ``expires_at``: after this nobody wants it any more; None: never.
+    An empty one orders nothing: such a message stands in no other's way. ``payload``: JSON, without
+    secrets. ``not_before``: when it is due. ``expires_at``: after this nobody wants it any more; None: as
+    long as the settings say.
     """
 
     channel: str
@@ -60,7 +64,9 @@ class Message(Draft):
     """A message as it is kept.
 
     ``number`` orders them. ``memory``: what the channel wants to know at the next attempt, or of the
-    messages of this stream that follow (the id that Grafana gave, say).
+    messages of this stream that follow (the id that Grafana gave, say). ``attempts``: how often it was
+    taken, this time included. ``ended_at``: when it was delivered, given up or dropped. ``held_until``:
+    whoever took it has it for so long (0: nobody).
     """
 
     number: int
@@ -68,7 +74,8 @@ class Message(Draft):
     state: MessageState = MessageState.WAITING
     attempts: int = 0
     next_at: float = 0.0
-    delivered_at: float | None = None
+    ended_at: float | None = None
+    held_until: float = 0.0
     error: str = ""
     memory: Mapping[str, Any] = field(default_factory=dict)
 
@@ -119,12 +126,35 @@ class Outbox(Protocol):
         """Newest first; ``before``: the number of the page before's last."""
         ...
 
+    def message(self, number: int) -> Message | None:
+        """The message of this number, or None."""
+        ...
+
     def message_counts(self) -> Mapping[tuple[str, MessageState], int]:
         """How many there are by channel and state."""
         ...
 
+    def oldest_waiting(self) -> Mapping[str, float]:
+        """When the oldest message that waits was kept, by channel."""
+        ...
+
+    def retry_message(self, number: int) -> bool:
+        """Make a message that waits, was given up or dropped due now. False: there is none such, it has
+        arrived, or somebody is delivering it."""
+        ...
+
+    def drop_message(self, number: int) -> bool:
+        """A person wants it no more: it waits no longer, and its key stays known. False: as above."""
+        ...
+
+    def expire_messages(self, older_than: float) -> int:
+        """Give up what waits, whosever it is, and is past its ``expires_at`` or was kept before this time;
+        how many these were."""
+        ...
+
     def prune_messages(self, older_than: float) -> int:
-        """Forget what was delivered or given up before this time; how many these were."""
+        """Forget what ended before this time, but nothing of a stream where something waits; how many
+        these were."""
         ...
 
 

@@ -12,6 +12,7 @@ from sloguard.adapters.store.database import Database
 from sloguard.adapters.store.keeping import KeepingPart
 from sloguard.adapters.store.ledger import LedgerPart
 from sloguard.adapters.store.liveness import myself
+from sloguard.adapters.store.outbox import OutboxPart
 from sloguard.adapters.store.recording import Recorder
 from sloguard.adapters.store.serving import ServingPart
 from sloguard.adapters.store.sessions import SessionsPart
@@ -30,6 +31,7 @@ class Store(
     TokensPart,
     SessionsPart,
     AuditPart,
+    OutboxPart,
 ):
     """Runs on disk: records events, keeps the ledger, finds what was left, reads it all back.
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 #: The schema this code speaks, and all that it can bring up to it, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "sloguard_schema"
 
@@ -48,6 +48,7 @@ class CleanText(TypeDecorator[str]):
 
 # Identifiers are compared byte by byte everywhere, whatever the database's language.
 _Id = String(128).with_variant(String(128, collation="C"), "postgresql")
+_Key = String(255).with_variant(String(255, collation="C"), "postgresql")
 _Number = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -356,4 +357,32 @@ windows = Table(
     Column("detail", CleanText, nullable=False),
     Index("windows_by_state", "state", "id"),
     Index("windows_by_key", "opened_by", "idempotency_key", unique=True),
+)
+
+# Messages outlive the run that they tell of: whoever deletes it does not untell it.
+outbox = Table(
+    "outbox",
+    metadata,
+    _number(),
+    Column("channel", _Id, nullable=False),
+    Column("key", _Key, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("stream", _Id, nullable=False),
+    Column("payload", CleanText, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("error", CleanText, nullable=False),
+    Column("memory", CleanText, nullable=False),
+    # Who delivers it, and until when nobody else may.
+    Column("holder", CleanText, nullable=False),
+    Column("held_until", Double, nullable=False),
+    Index("outbox_by_key", "channel", "key", unique=True),
+    Index("outbox_by_stream", "channel", "stream", "state", "number"),
+    Index("outbox_by_state", "state", "channel", "number"),
+    # Numbers are never given again: they order messages, and people name them.
+    sqlite_autoincrement=True,
 )

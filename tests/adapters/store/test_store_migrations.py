@@ -110,6 +110,15 @@ def test_what_the_service_kept_is_there_in_every_later_version(tmp_path: Path) -
                 login = store.verify_session("A" * 43)
                 assert login is not None
                 assert login.token == token
+            if revision >= "0005":
+                late, sent = store.messages()
+                assert (late.channel, late.attempts, late.error) == (
+                    "slack:ops",
+                    1,
+                    "it answered 503",
+                )
+                assert (sent.state, sent.payload) == ("delivered", {"time": 1767400000.0})
+                assert sent.memory == {"id": 7}
 
 
 def later(tmp_path: Path, more: str = "") -> Path:
