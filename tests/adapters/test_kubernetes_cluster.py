@@ -28,6 +28,7 @@ from sloguard.ports.resources import (
     STATEFUL_SETS,
 )
 from tests.support.clusters import Ground, is_ready
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.cluster
 
@@ -242,7 +243,10 @@ def test_a_watch_ends_when_what_is_waited_for_is_there(ground):
     timer = threading.Timer(0.1, lambda: config_map(ground, namespace, "late"))
     timer.start()
     found = ground.cluster.watch(
-        CONFIG_MAPS, namespace, deadline=15, until=lambda objects: (namespace, "late") in objects
+        CONFIG_MAPS,
+        namespace,
+        deadline=PATIENCE,
+        until=lambda objects: (namespace, "late") in objects,
     )
     timer.join()
     assert found[(namespace, "late")]["data"] == {"a": "1"}
@@ -255,7 +259,7 @@ def test_a_watch_ends_at_its_deadline_and_when_it_is_stopped(ground):
     stop = threading.Event()
     stop.set()
     ground.cluster.watch(
-        CONFIG_MAPS, namespace, deadline=15, stop=stop, until=lambda _objects: False
+        CONFIG_MAPS, namespace, deadline=PATIENCE, stop=stop, until=lambda _objects: False
     )
 
 

@@ -17,6 +17,7 @@ from sloguard.ports import ClusterError, ClusterForbidden
 from sloguard.ports.resources import PODS
 from tests.fakes.kubernetes.server import ADMIN_TOKEN, KubernetesDouble
 from tests.support.clusters import Ground
+from tests.support.patience import PATIENCE
 
 SOMEBODY = "system:serviceaccount:default:nobody"
 
@@ -63,7 +64,7 @@ def heard(folder: Path, user: Any, **settings: Any) -> list[tuple[str, str]]:
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         path = configured(folder, f"http://127.0.0.1:{server.server_port}", **user)
-        made = KubernetesSettings(kubeconfig=path, timeout=5.0, **settings)
+        made = KubernetesSettings(kubeconfig=path, timeout=PATIENCE, **settings)
         KubernetesCluster(made, environ={}).list(PODS)
     finally:
         server.shutdown()
@@ -116,11 +117,11 @@ def test_commands_in_pods_are_run_as_whom_one_acts_as(double, tmp_path):
     ground.deployment(namespace, replicas=1, on={"kubernetes.io/hostname": ground.node()})
     (pod,) = ground.pods(namespace)
     name = pod["metadata"]["name"]
-    assert ground.cluster.exec(name, namespace, ["id"], deadline=5.0).stdout == "id"
+    assert ground.cluster.exec(name, namespace, ["id"], deadline=PATIENCE).stdout == "id"
     path = configured(tmp_path, double.url)
     settings = KubernetesSettings(kubeconfig=path, impersonate=SOMEBODY)
     with pytest.raises(ClusterForbidden, match=SOMEBODY):
-        KubernetesCluster(settings).exec(name, namespace, ["id"], deadline=5.0)
+        KubernetesCluster(settings).exec(name, namespace, ["id"], deadline=PATIENCE)
 
 
 def test_in_a_pod_the_service_account_is_used_over_tls(certificates, tmp_path):
@@ -133,7 +134,7 @@ def test_in_a_pod_the_service_account_is_used_over_tls(certificates, tmp_path):
         (account / "ca.crt").write_bytes(certificates.authority.read_bytes())
         host, _, port = double.url.removeprefix("https://").partition(":")
         environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
-        settings = KubernetesSettings(in_cluster=True, timeout=5.0)
+        settings = KubernetesSettings(in_cluster=True, timeout=PATIENCE)
         cluster = KubernetesCluster(settings, environ=environ, account=account)
         assert cluster.name == "in-cluster"
         assert cluster.own_namespace == "chaos"

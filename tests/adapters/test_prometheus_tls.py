@@ -14,6 +14,7 @@ from sloguard.core.windows import Grid
 from sloguard.ports import MetricsRefused, MetricsUnreachable
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.http_double import HttpDouble, in_turn, reply, silence, trickled
+from tests.support.patience import PATIENCE, SOON
 from tests.support.prometheus_api import full, matrix
 
 GRID = Grid(1_767_225_600.0, 5, 3)
@@ -21,7 +22,7 @@ GOOD = in_turn(reply(matrix(full({}, GRID))))
 
 
 def client(server: HttpDouble, **settings: Any) -> Prometheus:
-    quick = {"deadline": 3.0, "backoff": 0.01, "retries": 2, **settings}
+    quick = {"deadline": PATIENCE, "backoff": 0.01, "retries": 2, **settings}
     return Prometheus(PrometheusSettings(url=server.url, **quick))
 
 
@@ -35,10 +36,8 @@ def test_an_authority_of_ones_own(certificates: Certificates) -> None:
 
 def test_a_stranger_is_not_trusted_and_gets_no_request(certificates: Certificates) -> None:
     with HttpDouble(GOOD, tls=certificates.server_context()) as server:
-        begun = time.monotonic()
         with pytest.raises(MetricsUnreachable, match=r"not trusted: .*; name the CA .* \(1 try"):
             client(server, token="t").range("up", GRID)
-        assert time.monotonic() - begun < 3
         assert not server.requests
 
 
@@ -90,8 +89,8 @@ def test_the_deadline_holds_over_tls(certificates: Certificates, answer: Any) ->
     with HttpDouble(in_turn(answer), tls=certificates.server_context()) as server:
         begun = time.monotonic()
         with pytest.raises(MetricsUnreachable, match="no complete answer in time"):
-            client(server, ca_file=certificates.authority, deadline=0.4).range("up", GRID)
-        assert time.monotonic() - begun < 1.4
+            client(server, ca_file=certificates.authority, deadline=1.5).range("up", GRID)
+        assert time.monotonic() - begun < SOON
 
 
 def test_a_handshake_that_never_ends() -> None:
@@ -102,4 +101,4 @@ def test_a_handshake_that_never_ends() -> None:
         begun = time.monotonic()
         with pytest.raises(MetricsUnreachable):
             Prometheus(settings).range("up", GRID)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < SOON

@@ -210,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
                 )
                 return self._send(429, answer, {"Retry-After": "1"})
             if rule.what == "slow":
-                time.sleep(rule.seconds)
+                double._stopping.wait(rule.seconds)
         if request.query.get("watch", "").lower() in ("true", "t", "1"):
             return self._permitted(request) and self._watch(request)
         if request.path.endswith("/exec"):
