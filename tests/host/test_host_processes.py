@@ -21,6 +21,7 @@ from sloguard.host.identity import (
 )
 from sloguard.host.marks import ACTIVITY, RUN, processes_of
 from sloguard.host.signals import _send_by_pid, end, send, signal_number, wait_gone
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_identity_survives_json_and_tells_the_state(sleeper: subprocess.Popen[by
     assert Identity.from_record(identity.record()) == identity
     assert identity.alive()
     assert send(identity, signal.SIGKILL)
-    assert wait_gone([identity], 5) == []
+    assert wait_gone([identity], PATIENCE) == []
     assert not identity.alive()  # a zombie until it is waited for
     sleeper.wait()
     assert identity.state() == ""
@@ -62,7 +63,7 @@ def test_without_pidfds_the_identity_is_looked_at_all_the_same(
     assert _send_by_pid(replace(identity, started=identity.started - 1), signal.SIGKILL) is False
     assert sleeper.poll() is None
     assert _send_by_pid(identity, signal.SIGKILL) is True
-    assert sleeper.wait(5) == -signal.SIGKILL
+    assert sleeper.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_a_process_of_an_earlier_boot_is_gone_and_one_of_another_machine_is_unknown() -> None:
@@ -90,7 +91,7 @@ def test_marked_processes_are_found_with_their_daemons() -> None:
     script = "(setsid sleep 61 >/dev/null 2>&1 &) ; exec sleep 62"
     process = subprocess.Popen(["sh", "-c", script], env=environment, stdout=subprocess.PIPE)
     try:
-        for _ in range(200):
+        for _ in range(3000):
             if [i.name for i in processes_of(run, "method[0]")] == ["sleep", "sleep"]:
                 break
             wait_gone([known(process)], 0.02)
@@ -115,7 +116,7 @@ def test_end_kills_what_ignores_a_polite_word() -> None:
     identity = known(process)
     os.kill(process.pid, signal.SIGSTOP)  # not even a stopped one survives
     assert end([identity], grace=0.2) == [identity]
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(PATIENCE) == -signal.SIGKILL
     process.stdout.close()
 
 
