@@ -65,7 +65,7 @@ class Message(Draft):
 
     ``number`` orders them. ``memory``: what the channel wants to know at the next attempt, or of the
     messages of this stream that follow (the id that Grafana gave, say). ``attempts``: how often it was
-    taken, this time included. ``ended_at``: when it was delivered, given up or dropped. ``held_until``:
+    taken, this time included, since a person made it due. ``ended_at``: when it was delivered, given up or dropped. ``held_until``:
     whoever took it has it for so long (0: nobody).
     """
 

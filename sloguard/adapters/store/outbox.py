@@ -29,9 +29,11 @@ class OutboxPart(StorePart):
     """ports.outbox.Outbox."""
 
     def put(self, drafts: Sequence[Draft]) -> int:
-        """Keep messages, durably, all or none; how many were new."""
+        """Keep messages, durably, all or none; how many were new. Raises ValueError for too long a name."""
         if not drafts:
             return 0
+        for draft in drafts:
+            _check(draft)
         with self._database.writing() as connection:
             if not self._database.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PUT_KEY})
@@ -126,9 +128,9 @@ class OutboxPart(StorePart):
 
     def retry_message(self, number: int) -> bool:
         """Make a message that has not arrived due now. False: there is none such, or it is held."""
-        # Its age is counted anew: who gives it another chance does not mean the one it has had.
+        # Its age and its attempts are counted anew: it is given another chance, not what is left of one.
         now = self._now()
-        values = {"state": _WAITING, "next_at": now, "created_at": now}
+        values = {"state": _WAITING, "next_at": now, "created_at": now, "attempts": 0}
         return self._changed(
             self._by_hand(number), **_FREE, **values, ended_at=None, expires_at=None
         )
@@ -210,6 +212,13 @@ class OutboxPart(StorePart):
 
 
 _FREE: Mapping[str, Any] = {"holder": "", "held_until": 0.0}
+
+
+def _check(draft: Draft) -> None:
+    """SQLite would take longer ones, and then they were different texts elsewhere."""
+    for name, most in (("channel", 128), ("stream", 128), ("key", 255), ("kind", 64)):
+        if len(getattr(draft, name)) > most:
+            raise ValueError(f"the {name} of a message has more than {most} characters")
 
 
 def _held(number: int, holder: str) -> ColumnElement[bool]:
