@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from sloguard.adapters.store.alerts import AlertsPart
 from sloguard.adapters.store.audit import AuditPart
 from sloguard.adapters.store.browsing import BrowsingPart
 from sloguard.adapters.store.database import Database
@@ -32,6 +33,7 @@ class Store(
     SessionsPart,
     AuditPart,
     OutboxPart,
+    AlertsPart,
 ):
     """Runs on disk: records events, keeps the ledger, finds what was left, reads it all back.
 
@@ -76,6 +78,7 @@ class Store(
 
     def dispose(self) -> None:
         """Give back all connections. What was recorded is kept, with or without this."""
+        self._inbox.close()
         self._database.close()
 
     def __enter__(self) -> Self:

@@ -119,6 +119,20 @@ def test_what_the_service_kept_is_there_in_every_later_version(tmp_path: Path) -
                 )
                 assert (sent.state, sent.payload) == ("delivered", {"time": 1767400000.0})
                 assert sent.memory == {"id": 7}
+            if revision >= "0006":
+                kept = store.alert_page(10)
+                assert [(k.episode.name, k.episode.labels["n"]) for k in kept] == [
+                    ("T", "1"),
+                    ("T", "0"),
+                    ("T", "2"),
+                    ("T", "1"),
+                ]
+                assert [k.episode.ends_at for k in kept] == [None, None, 1795219521.390422, None]
+                (waiting,) = store.waiting_payloads(10)
+                assert b"TargetDown" in waiting.body
+                (refused,) = store.refused_payloads()
+                assert (refused.sender, refused.body) == ("token:am", b'{"version":"5"}')
+                assert store.alerts_left_out(0, 2e9)[0].most == 3
 
 
 def later(tmp_path: Path, more: str = "") -> Path:
