@@ -44,6 +44,10 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
     }
 
 
+def _is_read_at_the_start(name: str) -> bool:
+    return name.startswith(("PYTHON", "LC_", "LANG")) and name != "PYTHONPATH"
+
+
 def start(
     *arguments: str | Path,
     home: Path,
@@ -68,8 +72,17 @@ def sloguard(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float = 100,
+    fresh: bool = False,
 ) -> Ran:
-    """Run ``sloguard`` to its end."""
+    """Run ``sloguard`` to its end.
+
+    In a process that is forked from one that has imported much of it already, unless it has to be a
+    ``fresh`` one, or what Python reads when it starts is given.
+    """
+    if not fresh and not any(_is_read_at_the_start(name) for name in env or ()):
+        from tests.support.forked import shared
+
+        return shared().start(*arguments, home=home, env=env, cwd=cwd).wait(timeout)
     process = start(*arguments, home=home, env=env, cwd=cwd)
     try:
         out, err = process.communicate(timeout=timeout)

@@ -1,21 +1,25 @@
-"""The command line in many processes at once, without starting Python for each.
+"""The command line in processes of its own, without starting Python for each.
 
 One process is started, imports what a run needs, and forks another for every command: these see their own
-arguments, environment, folder and outputs, and end with an exit code, as any ``sloguard`` does.
+arguments, environment, folder, modules and outputs, and end with an exit code, as any ``sloguard`` does.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
+import gc
 import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +35,11 @@ _NEEDED = (
     "sloguard.adapters.prometheus_sockets",
     "sloguard.adapters.store.facade",
     "sloguard.bootstrap",
+    "sloguard.cli.judge",
+    "sloguard.cli.recover",
     "sloguard.cli.run",
+    "sloguard.cli.runs",
+    "sloguard.cli.validate",
     "sloguard.engine.run",
     "sloguard.faults.istio",
     "sloguard.faults.pods",
@@ -56,15 +64,18 @@ class Started:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, signal.SIGKILL)
                 raise TimeoutError(f"not over after {timeout:g}s: {self.err.read_text()[-2000:]}")
-            time.sleep(0.05)
+            time.sleep(0.01)
         return Ran(int(self.rc.read_text()), self.out.read_text(), self.err.read_text())
 
 
 class Commands:
-    """``with`` starts the process that forks the others, and ends it. Any thread may start commands."""
+    """``with`` starts the process that forks the others, and ends it. Any thread may start commands.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    ``nice``: how far they stand back for other processes.
+    """
+
+    def __init__(self, folder: Path, nice: int = 0) -> None:
+        self.folder, self.nice = folder, nice
         self._lock = threading.Lock()
         self._count = 0
 
@@ -95,9 +106,15 @@ class Commands:
         self._process.stdout.close()
 
     def start(
-        self, *arguments: str | Path, home: Path, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str | Path,
+        home: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        program: str = "sloguard",
     ) -> Started:
-        """``sloguard`` with these arguments; its own folder is ``home``."""
+        """``sloguard`` (or ``chaos``) with these arguments; its own folder is ``home``, where it runs unless
+        ``cwd`` is given."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         home.mkdir(parents=True, exist_ok=True)
@@ -107,13 +124,25 @@ class Commands:
             job = {
                 "argv": [str(a) for a in arguments],
                 "env": environment(home, env),
-                "cwd": str(home),
+                "cwd": str(cwd or home),
                 "files": [str(started.out), str(started.err), str(started.rc)],
+                "nice": self.nice,
+                "program": program,
             }
             self._process.stdin.write(json.dumps(job) + "\n")
             self._process.stdin.flush()
             started.pid = int(self._process.stdout.readline())
         return started
+
+
+@functools.cache
+def shared() -> Commands:
+    """For all tests of this process; ended with it."""
+    folder = tempfile.TemporaryDirectory(prefix="sloguard-commands-")
+    commands = Commands(Path(folder.name))
+    commands.__enter__()
+    atexit.register(lambda: (commands.__exit__(), folder.cleanup()))
+    return commands
 
 
 def _live(job: Mapping[str, Any]) -> int:
@@ -125,19 +154,39 @@ def _live(job: Mapping[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(job["env"])
     os.chdir(job["cwd"])
-    # Those that are watched come first: what is late here is only later, a late scrape is a gap.
-    os.nice(5)
-    sys.argv = ["sloguard", *job["argv"]]
-    from sloguard.cli.main import run
-
+    os.nice(job["nice"])
+    sys.argv = [job["program"], *job["argv"]]
+    # What python -m looks through: where it runs, PYTHONPATH, and then what is installed.
+    named = [path for path in job["env"].get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = [job["cwd"], *named, *(path for path in sys.path if path != str(ROOT))]
     try:
-        run()
+        _programs()[job["program"]]()
     except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+            return 1
         return int(end.code or 0)
     finally:
+        # As an interpreter does that ends.
+        threading._shutdown()  # type: ignore[attr-defined]  # no other name waits for all threads
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
+
+
+def _programs() -> Mapping[str, Callable[[], object]]:
+    def chaos() -> None:
+        from chaostoolkit.cli import cli
+
+        cli.main(prog_name="chaos")
+
+    def sloguard() -> None:
+        from sloguard.cli.main import run
+
+        run()
+
+    return {"chaos": chaos, "sloguard": sloguard}
 
 
 def _watch(pid: int, rc: Path) -> None:
@@ -152,6 +201,8 @@ def main() -> None:
     """Fork for every line; tell the pid."""
     for name in _NEEDED:
         importlib.import_module(name)
+    # What is there now is never collected, so that no child copies it only to look.
+    gc.freeze()
     print("ready", flush=True)
     # Read without threads: a process that has some must not fork.
     running: dict[int, Path] = {}
@@ -168,7 +219,8 @@ def main() -> None:
                     import traceback
 
                     traceback.print_exc()
-                    os._exit(70)
+                    sys.stderr.flush()
+                    os._exit(1)
             print(pid, flush=True)
             _watch(pid, Path(job["files"][2]))
             os._exit(0)

@@ -60,7 +60,8 @@ class Field:
         self._folder, self._cases = folder, cases
         self._lives: dict[str, Life] = {}
         self._addresses: dict[str, Address] = {}
-        self._commands = Commands(folder / "commands")
+        # Those that are watched come first: what is late here is only later, a late scrape is a gap.
+        self._commands = Commands(folder / "commands", nice=5)
         self._stack = ExitStack()
         self.prometheus = PrometheusServer(folder / "prometheus")
 
