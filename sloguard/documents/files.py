@@ -52,6 +52,27 @@ def parse_document(text: str, file: str, *, strict: bool = True) -> Document:
     return document
 
 
+def read_documents(path: str | os.PathLike[str]) -> list[Document]:
+    """As ``read_document`` with ``strict`` False, of a YAML file that may hold several documents.
+
+    Problems and warnings of the whole file are those of the first one. JSON holds one. Raises DocumentError,
+    also where nothing is in it.
+    """
+    name, text = os.fspath(path), read_text(path)
+    if name.lower().endswith(".json"):
+        return [parse_document(text, name, strict=False)]
+    from sloguard.documents.yamltree import parse_yaml_stream
+
+    roots, problems, warnings = parse_yaml_stream(text, name)
+    if not roots:
+        raise DocumentError([*problems, Problem("the file is empty", "", name, 1, 1)])
+    first, *rest = roots
+    return [
+        Document(first, name, tuple(problems), tuple(warnings)),
+        *(Document(root, name) for root in rest),
+    ]
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     """A file's text: UTF-8 (a byte order mark is fine), at most 5 MiB; raises DocumentError."""
     name = os.fspath(path)

@@ -36,6 +36,16 @@ def parse_yaml(text: str, file: str = "") -> tuple[Node, list[Problem], list[Pro
     return _Composer(text, file).document()
 
 
+def parse_yaml_stream(
+    text: str, file: str = ""
+) -> tuple[list[Node], list[Problem], list[Problem]]:
+    """Every document of a YAML text (``---`` between them) but empty ones, with their problems and warnings.
+
+    All of them together may hold as many values as one document elsewhere. Raises as ``parse_yaml``.
+    """
+    return _Composer(text, file).stream()
+
+
 @dataclass(slots=True)
 class _Open:
     """A container that is being read. ``merging``: its next value is one to be merged in (a plain ``<<``)."""
@@ -57,15 +67,27 @@ class _Composer:
         self.stack: list[_Open] = []
         self.anchors: dict[str, tuple[Node, int]] = {}
         self.root: Node | None = None
+        self.values = 0
 
     def document(self) -> tuple[Node, list[Problem], list[Problem]]:
+        roots = self._documents(1)
+        if not roots:
+            raise DocumentError([Problem("the file is empty", "", self.file, 1, 1)])
+        return roots[0], self.problems, self.scalars.warnings
+
+    def stream(self) -> tuple[list[Node], list[Problem], list[Problem]]:
+        return self._documents(None), self.problems, self.scalars.warnings
+
+    def _documents(self, most: int | None) -> list[Node]:
+        """The documents that hold something, at most so many."""
         self._printable()
+        roots: list[Node] = []
         try:
             documents = 0
             for event in yaml.parse(self.text, Loader=_LOADER):
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
-                    if documents > 1:
+                    if most is not None and documents > most:
                         raise self._fatal(
                             event,
                             "a second document begins here",
@@ -73,12 +95,14 @@ class _Composer:
                             "take '---' away, or split the file",
                         )
                 self._event(event)
+                if isinstance(event, yaml.DocumentEndEvent):
+                    root, self.root, self.anchors = self.root, None, {}
+                    if root is not None and (root.value is not None or root.written):
+                        roots.append(root)
         except yaml.MarkedYAMLError as error:
             # What was found before the parser gave up is worth telling too.
             raise DocumentError([*self.problems, explain(error, self.text, self.file)]) from None
-        if self.root is None or (self.root.value is None and not self.root.written):
-            raise DocumentError([Problem("the file is empty", "", self.file, 1, 1)])
-        return self.root, self.problems, self.scalars.warnings
+        return roots
 
     def _printable(self) -> None:
         found = _UNPRINTABLE.search(self.text)
@@ -173,10 +197,11 @@ class _Composer:
         """Hang a finished value into what is open."""
         if not self.stack:
             self.root = node
+            self.values += size
             return
         top = self.stack[-1]
         top.size += size
-        if top.size > MOST_VALUES:
+        if self.values + top.size > MOST_VALUES:
             message = f"more than {MOST_VALUES} values (aliases followed)"
             raise DocumentError(
                 [Problem(message, "", self.file, node.line, node.column, "fewer values")]

@@ -11,7 +11,8 @@ from sloguard.spec.activities import CONTROLS, ActivityOrRef
 from sloguard.spec.errors import Reader
 from sloguard.spec.providers import PROVIDER
 from sloguard.spec.shapes import Anything, Json, Key, ListOf, MappingOf, late
-from sloguard.spec.slos import GUARDS, PHASES, SLOS
+from sloguard.spec.slo_entries import SLOS
+from sloguard.spec.slos import GUARDS, PHASES
 from sloguard.spec.tables import Table
 
 _TYPE = Key("type", s.TEXT, "Where the value comes from.", required=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +11,14 @@ from typing import Any
 
 from sloguard.core.masking import Masker
 from sloguard.core.model import Experiment, Json
-from sloguard.documents.files import Document, read_document
+from sloguard.documents.files import Document, parse_document, read_text
 from sloguard.documents.problems import DocumentError, Problem, nearest
 from sloguard.documents.tree import Node, implant, shown, walk
 from sloguard.spec.building import Builder
 from sloguard.spec.errors import FAILED, Reader, SpecError
 from sloguard.spec.experiments import EXPERIMENT, SLO_FILE
+from sloguard.spec.including import Included, Origin, expanded, origin_of
+from sloguard.spec.openslo import looks_like_openslo
 from sloguard.spec.overrides import Overrides, read_overrides
 from sloguard.spec.substitution import Scope, braced_names
 from sloguard.spec.tables import Table
@@ -32,12 +35,16 @@ Source = str | os.PathLike[str] | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An experiment with what its file still knows: warnings, and where everything was written."""
+    """An experiment with what its file still knows: warnings, and where everything was written.
+
+    ``included``: what its ``from`` read beside it.
+    """
 
     experiment: Experiment
     warnings: tuple[Problem, ...]
     file: str
     root: Node = field(repr=False)
+    included: Included = field(default_factory=Included)
 
     def problem(self, path: str, message: str, *, expected: str = "", hint: str = "") -> Problem:
         """A problem that somebody else found at a path (``steady-state-hypothesis.slos[0].query``)."""
@@ -60,6 +67,8 @@ def load(
     environ: Mapping[str, str] | None = None,
     run_probe: RunProbe | None = None,
     read_vault: ReadVault | None = None,
+    slo_roots: Iterable[str | os.PathLike[str]] | None = None,
+    scrape_interval: float = 15.0,
 ) -> Experiment:
     """Read an experiment; its warnings are in ``.warnings``. Raises SpecError with every problem.
 
@@ -67,7 +76,8 @@ def load(
     (``parse_variables``). ``environ``: the environment, the process's own by default; what a ``.env`` file
     among ``var_files`` adds is in ``.environment``. ``run_probe`` carries out the probes of the
     configuration, after everything else was found right; without it what depends on one is left out, with
-    a warning.
+    a warning. ``slo_roots``: the directories in which the files of ``slos: [{from: …}]`` have to lie; without it
+    anywhere. ``scrape_interval`` (s) is what the lookback of their counters is chosen by.
     """
     return read(
         source,
@@ -76,6 +86,8 @@ def load(
         environ=environ,
         run_probe=run_probe,
         read_vault=read_vault,
+        slo_roots=slo_roots,
+        scrape_interval=scrape_interval,
     ).experiment
 
 
@@ -92,16 +104,19 @@ def read(
     environ: Mapping[str, str] | None = None,
     run_probe: RunProbe | None = None,
     read_vault: ReadVault | None = None,
+    slo_roots: Iterable[str | os.PathLike[str]] | None = None,
+    scrape_interval: float = 15.0,
     slos_alone: bool = False,
 ) -> Loaded:
-    """As ``load``, with the places of everything. ``slos_alone``: a list of SLOs is enough."""
+    """As ``load``, with the places of everything. ``slos_alone``: a list of SLOs is enough, or an SLO file."""
     overrides = read_overrides(variables or {}, var_files)
     try:
-        document = _document(source)
+        document = _document(source, slos_alone=slos_alone)
     except DocumentError as error:
         raise SpecError([*overrides.problems, *error.problems]) from None
     surroundings = {**(os.environ if environ is None else environ), **overrides.environment}
-    reading = _Reading(document, overrides, surroundings, read_vault, slos_alone=slos_alone)
+    origin = origin_of(document.file, slo_roots, scrape_interval)
+    reading = _Reading(document, overrides, surroundings, read_vault, origin, slos_alone=slos_alone)
     experiment, reader = reading.once(None)
     if run_probe is not None and reading.has_probes:
         experiment, reader = reading.once(run_probe)
@@ -111,13 +126,24 @@ def read(
         warnings=tuple(str(w) for w in warnings),
         environment=dict(overrides.environment),
     )
-    return Loaded(experiment, warnings, document.file, document.root)
+    return Loaded(experiment, warnings, document.file, reading.root, reading.included)
 
 
-def _document(source: Source) -> Document:
+def _document(source: Source, *, slos_alone: bool) -> Document:
     if isinstance(source, Mapping):
         return Document(implant(dict(source), Node(None, 1, 1)), "")
-    return read_document(source, strict=False)
+    text, file = read_text(source), os.fspath(source)
+    if not looks_like_openslo(text):
+        return parse_document(text, file, strict=False)
+    if not slos_alone:
+        hint = (
+            "name it in one, slos: [{from: …}], or hold a window against it with 'sloguard judge'"
+        )
+        message = "this file holds SLOs (OpenSLO) and no experiment"
+        raise DocumentError([Problem(message, "", file, 1, 1, "an experiment with a method", hint)])
+    # An SLO file by itself is the list of its SLOs.
+    itself = {"slos": [{"from": glob.escape(os.path.basename(file))}]}
+    return Document(implant(itself, Node(None, 1, 1)), file)
 
 
 class _Reading:
@@ -129,11 +155,14 @@ class _Reading:
         overrides: Overrides,
         environ: Mapping[str, str],
         read_vault: ReadVault | None,
+        origin: Origin,
         *,
         slos_alone: bool,
     ) -> None:
         self.document = document
         self.root = document.root
+        self.origin = origin
+        self.included = Included()
         self.overrides = overrides
         self.environ = environ
         self.read_vault = read_vault
@@ -147,6 +176,7 @@ class _Reading:
             self._refuse_root(reader)
         table = self._table(reader)
         found = self._variables(reader, run_probe)
+        self.root, self.included = expanded(self.document.root, reader, self.origin)
         values = table.read(self.root, "", reader)
         builder = Builder(self.root, reader)
         _warn_of_texts(self.root, reader)

@@ -251,5 +251,4 @@ class UniqueNames(ListOf):
                 seen[given] = name.line
 
 
-SLOS = UniqueNames(SLO, "SLOs, each with name, query and objective")
 GUARDS = UniqueNames(GUARD, "guard rails, each with name, query and objective")
