@@ -9,9 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
-
-from sloguard.core.model import Json
+from typing import Any, Literal
 
 Operator = Literal["=", "!=", "=~", "!~"]
 OPERATORS: tuple[Operator, ...] = ("=", "!=", "=~", "!~")
@@ -41,7 +39,7 @@ class Matcher:
         return f"{self.label}{self.operator}{json.dumps(self.value, ensure_ascii=False)}"
 
     @property
-    def plain(self) -> dict[str, Json]:
+    def plain(self) -> dict[str, Any]:
         """As JSON."""
         return {"label": self.label, "operator": self.operator, "value": self.value}
 
@@ -64,12 +62,12 @@ class AlertPattern:
         return f"{named}{inner}" or "any alert"
 
     @property
-    def plain(self) -> list[dict[str, Json]]:
+    def plain(self) -> list[dict[str, Any]]:
         """As JSON; ``pattern_of`` reads it back."""
         return [matcher.plain for matcher in self.matchers]
 
 
-def pattern_of(plain: Iterable[Mapping[str, Json]]) -> AlertPattern:
+def pattern_of(plain: Iterable[Mapping[str, Any]]) -> AlertPattern:
     """A pattern from its JSON; what cannot be read in it is left out."""
     found = []
     for one in plain:

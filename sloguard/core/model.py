@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from sloguard.core.alert_rules import Alerting
 from sloguard.core.objective import Objective
 
 Json = Any
@@ -245,6 +246,7 @@ class Experiment:
     declared: Mapping[str, Json] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    alerts: Alerting = field(default_factory=Alerting)
 
 
 class ActivityStatus(StrEnum):

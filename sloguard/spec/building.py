@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sloguard.core.alert_rules import Alerting
 from sloguard.core.model import Activity, Experiment, Json, Phases
 from sloguard.documents.tree import Node
 from sloguard.spec.errors import Reader
@@ -45,6 +46,7 @@ class Builder:
             slos=tuple(values.get("slos") or hypothesis.get("slos") or ()),
             probes=self._section("hypothesis"),
             guards=tuple(values.get("abort-when") or ()),
+            alerts=values.get("alerts") or Alerting(),
             method=self._section("method"),
             rollbacks=self._section("rollbacks"),
             controls=self.top_controls,

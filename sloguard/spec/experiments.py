@@ -8,6 +8,7 @@ from typing import Any
 from sloguard.documents.tree import Node, shown
 from sloguard.spec import scalars as s
 from sloguard.spec.activities import CONTROLS, ActivityOrRef
+from sloguard.spec.alerts import ALERTS
 from sloguard.spec.errors import Reader
 from sloguard.spec.providers import PROVIDER
 from sloguard.spec.shapes import Anything, Json, Key, ListOf, MappingOf, late
@@ -99,7 +100,7 @@ HYPOTHESIS = Table(
     open=True,
     literal=True,
     whole=True,
-    elsewhere=dict.fromkeys(("phases", "abort-when", "method", "rollbacks"), "at the top level"),
+    elsewhere=dict.fromkeys(("phases", "abort-when", "alerts", "method", "rollbacks"), "at the top level"),
 )  # fmt: skip
 
 RUNTIME = Table(
@@ -143,10 +144,12 @@ _SECRETS = Key(
 )  # fmt: skip
 _PHASES = Key("phases", PHASES, "Lengths of the phases before, during and after the fault.",
               mistaken=("timeline", "durations"))  # fmt: skip
+_ALERTS = Key("alerts", ALERTS, ALERTS.doc, nullable=True,
+              mistaken=("alerting", "alert", "alert-expectations"))  # fmt: skip
 
 EXPERIMENT = Table(
     "experiment",
-    "A Chaos Toolkit experiment with sloguard's keys: phases, slos, abort-when.",
+    "A Chaos Toolkit experiment with sloguard's keys: phases, slos, abort-when, alerts.",
     (
         Key("version", Anything(), "Version of the experiment.", critical=False),
         _TITLE,
@@ -162,6 +165,7 @@ EXPERIMENT = Table(
             mistaken=("hypothesis", "steady-state", "steadystate", "ssh")),
         Key("abort-when", GUARDS, "Guard rails: the run is stopped and undone when one of them trips.",
             mistaken=("abort", "abort-if", "guards", "guard-rails", "guardrails", "stop-when")),
+        _ALERTS,
         Key("method", ListOf(ActivityOrRef(), "activities"),
             "Actions and probes, carried out in this order. May be empty.", required=True,
             mistaken=("steps", "actions", "activities")),
@@ -191,6 +195,7 @@ SLO_FILE = Table(
         _CONFIGURATION,
         _SECRETS,
         _PHASES,
+        _ALERTS,
     ),
     literal=True,
     whole=True,
