@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sloguard.engine.options import Options
     from sloguard.engine.ports_bundle import Ports
     from sloguard.ports import Cluster, Clusters
+    from sloguard.service.alerting import AlertDesk, StoredAlerts
     from sloguard.service.catalogue import Catalogue
     from sloguard.service.jobs import JobDesk
     from sloguard.service.running import Service
@@ -250,8 +251,27 @@ def service(
         limit=group.concurrency,
         ended=lambda: made[0].ended(),
     )
-    made.append(Service(dispatcher, janitor))
+    made.append(Service(dispatcher, janitor, alert_desk(settings, store)))
     return made[0]
+
+
+def alert_desk(settings: Settings, store: Store) -> AlertDesk:
+    """What works off alerts that Alertmanager has sent."""
+    from sloguard.service.alerting import AlertDesk, retention_seconds
+
+    group = settings.alerts
+    return AlertDesk(
+        store,
+        retention=retention_seconds(group.retention_days),
+        most_refused=group.refused_kept,
+    )
+
+
+def stored_alerts(settings: Settings, store: Store) -> StoredAlerts:
+    """Alerts as webhooks have brought them: a ports.AlertSource."""
+    from sloguard.service.alerting import StoredAlerts
+
+    return StoredAlerts(store, settings.alerts.stale_after)
 
 
 def child_environ(settings: Settings, config: Path | None = None) -> dict[str, str]:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 
 from sloguard.ports import OutsideError
+from sloguard.service import alerting
+from sloguard.service.alerting import AlertDesk
 from sloguard.service.executor import LOOK_SECONDS, Dispatcher
 from sloguard.service.starting import TURN_SECONDS, Janitor
 
@@ -15,14 +17,16 @@ log = logging.getLogger(__name__)
 
 
 class Service:
-    """Two threads: one for the queue, one for the janitor. ``start`` returns at once.
+    """Threads: one for the queue, one for the janitor, one for alerts. ``start`` returns at once.
 
     Nothing new is begun before what was found dead at the start is finished. It may be killed at any time:
     its workers go on, and the next one finds them.
     """
 
-    def __init__(self, dispatcher: Dispatcher, janitor: Janitor) -> None:
-        self._dispatcher, self._janitor = dispatcher, janitor
+    def __init__(
+        self, dispatcher: Dispatcher, janitor: Janitor, alerts: AlertDesk | None = None
+    ) -> None:
+        self._dispatcher, self._janitor, self._alerts = dispatcher, janitor, alerts
         self._stop, self._wake, self._ready = (
             threading.Event(),
             threading.Event(),
@@ -32,6 +36,11 @@ class Service:
             threading.Thread(target=self._dispatch, name="dispatcher", daemon=True),
             threading.Thread(target=self._look_around, name="janitor", daemon=True),
         ]
+        if alerts is not None:
+            works = threading.Thread(
+                target=self._work_off, args=(alerts,), name="alerts", daemon=True
+            )
+            self._threads.append(works)
 
     def start(self) -> None:
         """Begin."""
@@ -60,6 +69,10 @@ class Service:
     def _dispatch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             self._quietly(lambda: self._dispatcher.turn(take=self._ready.is_set()))
+
+    def _work_off(self, alerts: AlertDesk) -> None:
+        while not self._stop.wait(alerting.LOOK_SECONDS):
+            self._quietly(alerts.turn)
 
     def _look_around(self) -> None:
         while not self._stop.is_set():

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sloguard.settings.alerts import AlertsSettings
 from sloguard.settings.fields import setting
+from sloguard.settings.grafana import GrafanaSettings
+from sloguard.settings.outbox import OutboxSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,11 @@ class RunSettings:
     tick: float = setting(2.0, "How often the live picture is announced.", "duration", above=0)
     metrics_patience: float = setting(
         75.0, "How long a Prometheus that is away at the end is waited for.", "duration", least=0
+    )
+    budget_history: bool = setting(
+        True,
+        "Whether Prometheus is asked at a run's end how much of the error budgets was left before it.",
+        "flag",
     )
     stop_grace: float = setting(
         5.0,
@@ -271,6 +279,9 @@ class Settings:
     runs: RunSettings = field(default_factory=RunSettings)
     charts: ChartSettings = field(default_factory=ChartSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    alerts: AlertsSettings = field(default_factory=AlertsSettings)
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    grafana: GrafanaSettings = field(default_factory=GrafanaSettings)
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -281,4 +292,7 @@ GROUPS: Mapping[str, type[Any]] = {
     "runs": RunSettings,
     "charts": ChartSettings,
     "serve": ServeSettings,
+    "alerts": AlertsSettings,
+    "outbox": OutboxSettings,
+    "grafana": GrafanaSettings,
 }

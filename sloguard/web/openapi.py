@@ -39,7 +39,14 @@ def document(resources: Iterable[Resource], *, with_security: bool) -> Json:
         )
     components: Json = {"schemas": schemas.defined}
     if with_security:
-        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        components["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer"},
+            "password": {
+                "type": "http",
+                "scheme": "basic",
+                "description": "Any user, and the secret of a token as the password; for webhooks alone.",
+            },
+        }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -103,8 +110,16 @@ def _operation(endpoint: Endpoint, schemas: _Schemas, *, with_security: bool) ->
         content = {media: {"schema": {}} for media in endpoint.raw}
         made["requestBody"] = {"required": True, "content": content}
     if with_security:
-        made["security"] = [{"token": [str(endpoint.scope)]}] if endpoint.scope != "public" else []
+        made["security"] = _security(endpoint)
     return made
+
+
+def _security(endpoint: Endpoint) -> list[Json]:
+    """Any of these will do."""
+    if endpoint.scope == "public":
+        return []
+    known: list[Json] = [{"token": [str(endpoint.scope)]}]
+    return [*known, {"password": []}] if endpoint.scope == "webhook" else known
 
 
 def _argument(name: str) -> Json:

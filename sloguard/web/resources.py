@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sloguard.web import login
+from sloguard.web import login, webhooks
 from sloguard.web.api import (
     alerts,
     audit,
@@ -32,6 +32,7 @@ RESOURCES: tuple[Resource, ...] = (
     events.resource,
     windows.resource,
     alerts.resource,
+    webhooks.resource,
     slos.resource,
     badges.resource,
     audit.resource,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 
 from sloguard import __version__
@@ -49,6 +49,21 @@ class Telemetry:
             registry=self._own,
             multiprocess_mode="livesum",
         )
+        self._webhooks = Counter(
+            "sloguard_webhooks",
+            "Payloads that webhooks brought: accepted, refused for good, or unavailable (sent again)",
+            ("result",),
+            registry=self._own,
+        )
+        self._webhook_alerts = Counter(
+            "sloguard_webhook_alerts",
+            "Alerts in payloads of webhooks, repeats included",
+            ("result",),
+            registry=self._own,
+        )
+        for result in ("accepted", "refused", "unavailable"):
+            self._webhooks.labels(result)
+            self._webhook_alerts.labels(result)
         self._by_place: dict[tuple[str, int], Histogram] = {}
         self._stored = StoredMetrics(store)
 
@@ -59,6 +74,11 @@ class Telemetry:
         if child is None:
             child = self._by_place[place] = self._requests.labels(endpoint, str(status))
         child.observe(seconds)
+
+    def webhook(self, result: str, alerts: int) -> None:
+        """One payload came, and what became of it."""
+        self._webhooks.labels(result).inc()
+        self._webhook_alerts.labels(result).inc(alerts)
 
     def text(self) -> bytes:
         """Everything in Prometheus's text format."""
@@ -87,9 +107,14 @@ class _Facts:
 class StoredMetrics:
     """What the store knows, counted when asked."""
 
-    def __init__(self, store: Store, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
-        self._now = now
+        self._now, self._wall = now, wall
         self._lock = threading.Lock()
         self._kept: tuple[Metric, ...] = ()
         self._until = float("-inf")
@@ -119,6 +144,29 @@ class StoredMetrics:
         for state, count in self._store.job_counts().items():
             jobs.add_metric((str(state),), count)
         yield jobs
+        yield from self._inbox()
+
+    def _inbox(self) -> Iterator[Metric]:
+        state = self._store.inbox_state()
+        waiting = GaugeMetricFamily(
+            "sloguard_alert_inbox_payloads", "Payloads of webhooks that are not worked off"
+        )
+        waiting.add_metric((), state.waiting)
+        age = GaugeMetricFamily(
+            "sloguard_alert_inbox_age_seconds", "How long the oldest of them has waited"
+        )
+        since = 0.0 if state.oldest_at is None else max(self._wall() - state.oldest_at, 0.0)
+        age.add_metric((), since)
+        refused = GaugeMetricFamily(
+            "sloguard_alert_payloads_refused", "Refused payloads that are kept for inspection"
+        )
+        refused.add_metric((), state.refused)
+        episodes = GaugeMetricFamily(
+            "sloguard_alert_episodes", "Alerts that are kept, by state", labels=("state",)
+        )
+        for name, count in self._store.episode_counts().items():
+            episodes.add_metric((name,), count)
+        yield from (waiting, age, refused, episodes)
 
     def _runs(self) -> Metric:
         made = GaugeMetricFamily(

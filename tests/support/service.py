@@ -107,12 +107,15 @@ def make_world(
     monotonic: Callable[[], float] = time.monotonic,
     resources: Sequence[Resource] = RESOURCES,
     settings: Mapping[str, Any] | None = None,
+    groups: Mapping[str, Mapping[str, Any]] | None = None,
+    wrap_store: Callable[[Any], Any] = lambda store: store,
     now: Callable[[], float] = lambda: NOW,
     **more: Any,
 ) -> World:
     """A service whose clock stands at NOW, with one good experiment, one broken one and a set of SLOs.
 
-    ``authenticate``: it asks for tokens, in place of ``identify``. ``more``: further fields of Parts.
+    ``authenticate``: it asks for tokens, in place of ``identify``. ``settings``: of the group serve; ``groups``: of
+    others. ``wrap_store``: what the application gets in place of the store. ``more``: further fields of Parts.
     """
     experiments, slos = directory / "experiments", directory / "slos"
     for place in (experiments, slos):
@@ -137,6 +140,8 @@ def make_world(
             },
         ),
     )
+    for group, values in (groups or {}).items():
+        chosen = replace(chosen, **{group: replace(getattr(chosen, group), **values)})
     catalogue = Catalogue([experiments], slos=slos, environ={})
     numbers = itertools.count(1)
 
@@ -153,7 +158,7 @@ def make_world(
             raise MetricsUnreachable("no connection to http://user:secret@prometheus:9090")
 
     parts = Parts(
-        store=store,
+        store=wrap_store(store),
         catalogue=catalogue,
         jobs=JobDesk(
             jobs=store,

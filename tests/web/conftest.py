@@ -13,7 +13,9 @@ from tests.support.postgresql import PostgreSQL
 from tests.support.service import World, make_world
 
 #: The modules whose tests are about what the store does.
-STORED = frozenset(f"test_web_{name}" for name in ("evidence", "runs", "verdicts", "windows"))
+STORED = frozenset(
+    f"test_web_{name}" for name in ("alerts", "evidence", "runs", "verdicts", "windows")
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -49,6 +49,13 @@ _COUNTS = select(
     select(func.min(inbox.c.received_at)).scalar_subquery(),
     select(func.count()).select_from(refused).scalar_subquery(),
 )
+_EPISODE_COUNTS = select(
+    select(func.count()).select_from(episodes).scalar_subquery(),
+    select(func.count())
+    .select_from(episodes)
+    .where(episodes.c.ends_at.is_(None))
+    .scalar_subquery(),
+)
 _ANY = select(episodes.c.number).limit(1)
 
 
@@ -151,6 +158,11 @@ class AlertReadingPart(StorePart):
         """How much waits, since when, and how much was refused."""
         waiting, oldest, refusals = self._database.rows(_COUNTS, {})[0]
         return InboxState(waiting=waiting, oldest_at=oldest, refused=refusals)
+
+    def episode_counts(self) -> Mapping[str, int]:
+        """How many episodes are firing, as far as is known, and how many have ended."""
+        all_, firing = self._database.rows(_EPISODE_COUNTS, {})[0]
+        return {"firing": firing, "resolved": all_ - firing}
 
     def alerts_left_out(self, start: float, end: float) -> Sequence[LeftOut]:
         """Groups of which Alertmanager has left something out in that time."""
