@@ -15,6 +15,7 @@ from sloguard.adapters.store.ledger import LedgerPart
 from sloguard.adapters.store.liveness import myself
 from sloguard.adapters.store.outbox import OutboxPart
 from sloguard.adapters.store.recording import Recorder
+from sloguard.adapters.store.reporting import ReportsPart
 from sloguard.adapters.store.serving import ServingPart
 from sloguard.adapters.store.sessions import SessionsPart
 from sloguard.adapters.store.tokens import TokensPart
@@ -34,6 +35,7 @@ class Store(
     AuditPart,
     OutboxPart,
     AlertsPart,
+    ReportsPart,
 ):
     """Runs on disk: records events, keeps the ledger, finds what was left, reads it all back.
 

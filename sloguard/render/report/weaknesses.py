@@ -1,0 +1,167 @@
+"""Weaknesses: an SLO of a service that an experiment pushed out of its objective, since when, and whether it
+is fixed.
+
+A weakness is open while the last decided verdict is ``deviated``; it is fixed when it was met again after that.
+Inconclusive verdicts decide nothing, and ``met`` counts only in runs that went to their end: where the
+fault was cut short, could not be injected or was left, nothing is proven. ``since``: the first deviation after it was last met, however long ago.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from sloguard.core.reporting import VerdictSource
+from sloguard.core.text import iso_time
+from sloguard.render.report.known import Past, no_history
+from sloguard.render.report.rows import RANKS, service_of
+from sloguard.render.report.weekly import Frames, Json, floats, most, records
+
+Key = tuple[str, str, str]
+#: So many are told one by one.
+MOST_WEAKNESSES = 40
+_KEY = ["experiment", "slo", "service"]
+#: Outcomes of runs whose ``met`` proves something.
+_WHOLE = ("met", "deviated")
+
+
+def weakness_sums(frames: Frames, past: Past) -> Json:
+    """Open ones (new ones first), those that were fixed, and those that nobody looked at again."""
+    slos = frames.slos
+    met = (slos["verdict"] == "met") & slos["outcome"].isin(_WHOLE)
+    decided = slos[met | (slos["verdict"] == "deviated")]
+    told = _Told(frames, past)
+    found = [
+        told.of((str(experiment), str(slo), str(service)), group)
+        for (experiment, slo, service), group in decided.groupby(_KEY, sort=True)
+        if (group["verdict"] == "deviated").any()
+    ]
+    by_state = {
+        state: [w for w in found if w["state"] == state] for state in ("open", "fixed", "untried")
+    }
+    opened = sorted(by_state["open"], key=_gravest)
+    return {
+        "open": opened[:MOST_WEAKNESSES],
+        "open_more": max(0, len(opened) - MOST_WEAKNESSES),
+        "counts": {
+            "new": sum(w["is_new"] for w in opened),
+            "open": len(opened),
+            "fixed": len(by_state["fixed"]),
+            "untried": len(by_state["untried"]),
+        },
+        "fixed": sorted(by_state["fixed"], key=_named)[:MOST_WEAKNESSES],
+        "untried": sorted(by_state["untried"], key=lambda w: (w["since"], _named(w)))[
+            :MOST_WEAKNESSES
+        ],
+    }
+
+
+def _named(weakness: Json) -> tuple[str, ...]:
+    return weakness["service"], weakness["slo"], weakness["experiment"]
+
+
+def _gravest(weakness: Json) -> tuple[Any, ...]:
+    """What did not recover, then what cost most, then what happened most often."""
+    return (
+        not weakness["lost"],
+        -(weakness["burned"] or 0.0),
+        -weakness["deviated"],
+        weakness["since"],
+        *_named(weakness),
+    )
+
+
+class _Told:
+    """Says everything about one weakness."""
+
+    def __init__(self, frames: Frames, past: Past) -> None:
+        self._frames, self._past = frames, past
+
+    def of(self, key: Key, group: pd.DataFrame) -> Json:
+        mine = self._frames.now(group)
+        last = records(group.tail(1))[0]
+        state = "untried"
+        if len(mine):
+            state = "open" if last["verdict"] == "deviated" else "fixed"
+        elif last["verdict"] == "met":
+            # Fixed in a week before this one: that report told it.
+            state = "fixed before"
+        if state == "fixed" and not self._was_bad(group, mine):
+            state = "fixed before"
+        bad = group[group["verdict"] == "deviated"]
+        newest = records(bad.tail(1))[0]
+        since_run, since = self._since(key, newest, group)
+        own = mine[mine["verdict"] == "deviated"]
+        return {
+            "experiment": key[0],
+            "slo": key[1],
+            "service": key[2],
+            "title": last["title"],
+            "teams": list(last["teams"]),
+            "state": state,
+            "is_new": state == "open" and self._frames.periods[-1].holds(since),
+            "since": iso_time(since),
+            "since_run": since_run,
+            "last_at": iso_time(newest["started_at"]),
+            "run": newest["run"],
+            "reason": newest["reason"],
+            "deviated": int(own["run"].nunique()),
+            "judged": int(mine["run"].nunique()),
+            "lost": bool(own["lost"].astype(bool).any()),
+            "recovered_seconds": most(floats(own, "recovered")),
+            "impact_seconds": newest["impact"],
+            "burned": None if own.empty else _rounded(floats(own, "burned").sum()),
+            "fixed_run": last["run"] if state == "fixed" else "",
+            "fixed_at": iso_time(last["started_at"]) if state == "fixed" else None,
+        }
+
+    def _was_bad(self, group: pd.DataFrame, mine: pd.DataFrame) -> bool:
+        """Whether it was this period that brought it back: the one before ended badly, or this one had."""
+        old = group[group["period"] < self._frames.last]
+        if (mine["verdict"] == "deviated").any():
+            return True
+        return bool(len(old)) and bool(old["verdict"].iloc[-1] == "deviated")
+
+    def _verdicts(self, key: Key, group: pd.DataFrame) -> Iterable[tuple[str, float, str]]:
+        if self._past.history is no_history:
+            rows = records(group[["run", "started_at", "verdict"]])
+            return [(r["run"], r["started_at"], r["verdict"]) for r in reversed(rows)]
+        return verdicts_of(self._past.history(key[0], key[1]), key[2])
+
+    def _since(self, key: Key, newest: Json, group: pd.DataFrame) -> tuple[str, float]:
+        """The first deviation after it was last met; as far back as anything is kept."""
+        found = (newest["run"], float(newest["started_at"]))
+        for run, at, verdict in self._verdicts(key, group):
+            if (at, run) > (found[1], found[0]):
+                continue
+            if verdict == "met":
+                break
+            if verdict == "deviated":
+                found = (run, at)
+        return found
+
+
+def _rounded(value: Any) -> float | None:
+    return round(float(value), 8) if value else None
+
+
+def verdicts_of(history: Iterable[VerdictSource], service: str) -> Iterable[tuple[str, float, str]]:
+    """(run, start, worst verdict) of one service, newest first; what its series have no label for, by the SLO."""
+    for run, several in itertools.groupby(history, key=lambda one: one.run):
+        mine = [one for one in several if _is_of(one, service)]
+        if not mine:
+            continue
+        worst = max((one.verdict for one in mine), key=lambda v: RANKS.get(v, 0))
+        if worst != "met" or mine[0].outcome in _WHOLE:
+            yield run, mine[0].started_at, worst
+
+
+def _is_of(one: VerdictSource, service: str) -> bool:
+    if one.labels is None:
+        return False
+    named = service_of(one.labels)
+    # Series without such a label were given the name of the run's tag, or none.
+    return named == service or not named

@@ -1,0 +1,372 @@
+"""The sums of a period, by pandas: what was run, what recovered how fast, what it cost, who was told.
+
+``Frames`` holds the rows with the number of their period (the last one is the report's); each function
+gives one part of the model: JSON, spans in seconds (``…_seconds``), shares 0 to 1 (``…_share``, ``spent``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from sloguard.core.model import Outcome
+from sloguard.core.text import iso_time
+from sloguard.render.report.period import Period
+from sloguard.render.report.rows import (
+    AlertRow,
+    BudgetRow,
+    CoverageRow,
+    FaultRow,
+    Rows,
+    RunRow,
+    SloRow,
+)
+
+Json = dict[str, Any]
+OUTCOMES = tuple(str(outcome) for outcome in Outcome)
+#: The worst first: so tables are sorted.
+WORST = ("not-restored", "deviated", "aborted", "inconclusive", "not-started", "met")
+NO_TEAM = ""
+#: More lines than these are in the store, and on nobody's desk.
+MOST = {"experiments": 40, "runs": 40, "services": 40, "alerts": 25}
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Rows as tables; ``period`` numbers the periods, ``last`` is the number of the report's own."""
+
+    periods: tuple[Period, ...]
+    runs: pd.DataFrame
+    slos: pd.DataFrame
+    faults: pd.DataFrame
+    alerts: pd.DataFrame
+    coverage: pd.DataFrame
+    budgets: pd.DataFrame
+
+    @property
+    def last(self) -> int:
+        """The number of the report's own period."""
+        return len(self.periods) - 1
+
+    @classmethod
+    def of(cls, rows: Rows, periods: Sequence[Period]) -> Frames:
+        """Runs outside of all periods are left out."""
+        runs = _table(rows.runs, RunRow)
+        starts = [period.start for period in periods]
+        number = pd.Series(starts).searchsorted(runs["started_at"].astype(float), side="right") - 1
+        runs["period"] = number
+        runs = runs[(number >= 0) & (runs["started_at"].astype(float) < periods[-1].end)]
+        runs = runs.sort_values(["started_at", "run"], ignore_index=True)
+        shared = runs[["run", "period", "experiment", "title", "started_at", "teams", "outcome"]]
+
+        def joined(items: Sequence[Any], kind: type[Any]) -> pd.DataFrame:
+            # Rows keep the order of their runs, and within one their own.
+            return shared.merge(_table(items, kind), on="run", how="inner")
+
+        return cls(
+            tuple(periods),
+            runs,
+            joined(rows.slos, SloRow),
+            joined(rows.faults, FaultRow),
+            joined(rows.alerts, AlertRow),
+            joined(rows.coverage, CoverageRow),
+            joined(rows.budgets, BudgetRow),
+        )
+
+    def now(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Only what belongs to the report's own period."""
+        return frame[frame["period"] == self.last]
+
+
+def _table(items: Sequence[Any], kind: type[Any]) -> pd.DataFrame:
+    return pd.DataFrame.from_records(list(items), columns=list(kind._fields))
+
+
+def records(frame: pd.DataFrame) -> list[Json]:
+    """Rows as they stand, with None where pandas has NaN."""
+    found: list[Json] = [
+        {str(k): None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+        for row in frame.to_dict("records")
+    ]
+    return found
+
+
+def floats(frame: pd.DataFrame, column: str) -> pd.Series[float]:
+    """A column of numbers without the missing ones."""
+    return pd.to_numeric(frame[column], errors="coerce").dropna()
+
+
+def median(values: pd.Series[float]) -> float | None:
+    """None of nothing."""
+    return None if values.empty else round(float(values.median()), 3)
+
+
+def most(values: pd.Series[float]) -> float | None:
+    """None of nothing."""
+    return None if values.empty else round(float(values.max()), 3)
+
+
+def counted(outcomes: Iterable[str]) -> dict[str, int]:
+    """How often each outcome, all six named."""
+    made = dict.fromkeys(OUTCOMES, 0)
+    for outcome in outcomes:
+        made[outcome] = made.get(outcome, 0) + 1
+    return made
+
+
+def held(outcomes: Mapping[str, int]) -> float | None:
+    """The share of the runs with a verdict in which the steady state held; None where none had one."""
+    decided = outcomes["met"] + outcomes["deviated"]
+    return round(outcomes["met"] / decided, 4) if decided else None
+
+
+# --- what was run --------------------------------------------------------------------------------
+
+
+def run_sums(frames: Frames, now: float) -> Json:
+    """Outcomes of this period and of those before, by team and by experiment."""
+    weeks = [_week(frames, number, period, now) for number, period in enumerate(frames.periods)]
+    mine, runs = weeks[-1], frames.now(frames.runs)
+    before = [w["total"] for w in weeks[:-1]]
+    old = counted(frames.runs[frames.runs["period"] < frames.last]["outcome"])
+    listed = _not_met(runs)
+    return {
+        "total": mine["total"],
+        "outcomes": mine["outcomes"],
+        "held_share": mine["held_share"],
+        "unreadable": int((~runs["readable"].astype(bool)).sum()) if len(runs) else 0,
+        "before": {
+            "periods": len(before),
+            "mean_total": round(sum(before) / len(before), 2) if before else None,
+            "held_share": held(old),
+        },
+        "periods": weeks,
+        "teams": _teams(runs),
+        **_experiments(runs),
+        "not_met": listed[: MOST["runs"]],
+        "not_met_more": max(0, len(listed) - MOST["runs"]),
+    }
+
+
+def _week(frames: Frames, number: int, period: Period, now: float) -> Json:
+    runs = frames.runs[frames.runs["period"] == number]
+    outcomes = counted(runs["outcome"])
+    return {
+        "name": period.name,
+        "label": period.label,
+        "start": iso_time(period.start),
+        "end": iso_time(period.end),
+        "over": period.end <= now,
+        "total": len(runs),
+        "outcomes": outcomes,
+        "held_share": held(outcomes),
+    }
+
+
+def _teams(runs: pd.DataFrame) -> list[Json]:
+    found: dict[str, list[str]] = {}
+    for teams, outcome in zip(runs["teams"], runs["outcome"], strict=True):
+        for team in teams or (NO_TEAM,):
+            found.setdefault(team, []).append(outcome)
+    made = []
+    # Those without a team come last.
+    for team in sorted(found, key=lambda name: (name == NO_TEAM, name)):
+        outcomes = counted(found[team])
+        made.append(
+            {
+                "team": team,
+                "runs": len(found[team]),
+                "outcomes": outcomes,
+                "held_share": held(outcomes),
+            }
+        )
+    return made
+
+
+def _experiments(runs: pd.DataFrame) -> Json:
+    made = []
+    for name, group in runs.groupby("experiment", sort=False):
+        newest = records(group.tail(1))[0]
+        outcomes = counted(group["outcome"])
+        made.append(
+            {
+                "experiment": name,
+                "title": newest["title"],
+                "runs": len(group),
+                "outcomes": outcomes,
+                "held_share": held(outcomes),
+                "last_run": newest["run"],
+                "last_outcome": newest["outcome"],
+                "last_at": iso_time(newest["started_at"]),
+            }
+        )
+    made.sort(key=lambda e: ([-e["outcomes"].get(o, 0) for o in WORST[:-1]], e["experiment"]))
+    return {
+        "experiments": made[: MOST["experiments"]],
+        "experiments_more": max(0, len(made) - MOST["experiments"]),
+        "experiments_count": len(made),
+    }
+
+
+def _not_met(runs: pd.DataFrame) -> list[Json]:
+    """Every run that was not met, the worst outcome first and of these the newest."""
+    rest = runs[runs["outcome"] != "met"]
+    rows = records(rest[["run", "experiment", "title", "outcome", "reason", "started_at"]])
+    rows.sort(key=lambda r: (WORST.index(r["outcome"]), -r["started_at"]))
+    return [{**row, "started_at": iso_time(row["started_at"])} for row in rows]
+
+
+# --- how fast it recovered -----------------------------------------------------------------------
+
+
+def recovery_sums(frames: Frames) -> Json:
+    """Recoveries of everything that had been in breach, over all services and of each."""
+    slos = _by_service(frames.slos)
+    rows = []
+    for service, group in frames.now(_recovering(slos)).groupby("service", sort=True):
+        old = slos[(slos["service"] == service) & (slos["period"] < frames.last)]
+        rows.append({"service": service, **_recovered(group), **_trend(frames, slos, service, old)})
+    rows.sort(key=lambda r: (-r["lost"], -(r["worst_seconds"] or 0), r["service"]))
+    mine = frames.now(slos)
+    whole = {**_recovered(mine), **_trend(frames, slos, None, slos[slos["period"] < frames.last])}
+    return {
+        **whole,
+        "services": rows[: MOST["services"]],
+        "services_more": max(0, len(rows) - MOST["services"]),
+    }
+
+
+def _by_service(slos: pd.DataFrame) -> pd.DataFrame:
+    """A service has recovered when the last of its SLOs has."""
+    rows = slos[["run", "period", "service", "recovered", "lost"]].copy()
+    rows["recovered"] = pd.to_numeric(rows["recovered"], errors="coerce")
+    rows["lost"] = rows["lost"].astype(bool)
+    grouped = rows.groupby(["run", "period", "service"], sort=False, as_index=False)
+    return grouped.agg({"recovered": "max", "lost": "any"})
+
+
+def _recovering(slos: pd.DataFrame) -> pd.DataFrame:
+    return slos[slos["recovered"].notna() | slos["lost"].astype(bool)]
+
+
+def _recovered(group: pd.DataFrame) -> Json:
+    spans = floats(group, "recovered")
+    return {
+        "count": len(spans),
+        "lost": int(group["lost"].astype(bool).sum()),
+        "median_seconds": median(spans),
+        "worst_seconds": most(spans),
+    }
+
+
+def _trend(frames: Frames, slos: pd.DataFrame, service: Any, old: pd.DataFrame) -> Json:
+    own = slos if service is None else slos[slos["service"] == service]
+    return {
+        "before_median_seconds": median(floats(old, "recovered")),
+        "periods": [
+            median(floats(own[own["period"] == number], "recovered"))
+            for number in range(len(frames.periods))
+        ],
+    }
+
+
+# --- what it cost --------------------------------------------------------------------------------
+
+
+def budget_sums(frames: Frames) -> Json:
+    """Error budget burned by chaos: of every service and SLO the sum over its runs."""
+    burned = frames.slos[frames.slos["burned"].notna()]
+    made: list[Json] = []
+    for (service, slo), group in burned.groupby(["service", "slo"], sort=True):
+        mine = frames.now(group)
+        if mine.empty:
+            continue
+        sums = [_sum(group[group["period"] == n], "burned") for n in range(len(frames.periods))]
+        earlier = sums[:-1]
+        made.append(
+            {
+                "service": service,
+                "slo": slo,
+                "spent": sums[-1],
+                "at_least": bool(mine["at_least"].astype(bool).any()),
+                "runs": len(mine),
+                "before_mean": round(sum(earlier) / len(earlier), 8) if earlier else None,
+                "periods": sums,
+                "left": _left(frames, slo, service, mine),
+            }
+        )
+    made.sort(key=lambda r: (-r["spent"], r["service"], r["slo"]))
+    return {
+        "services": made[: MOST["services"]],
+        "services_more": max(0, len(made) - MOST["services"]),
+    }
+
+
+def _sum(frame: pd.DataFrame, column: str) -> float:
+    return round(float(floats(frame, column).sum()), 8)
+
+
+def _left(frames: Frames, slo: Any, service: Any, mine: pd.DataFrame) -> float | None:
+    """What the newest of these runs says is left of the budget."""
+    known = frames.budgets
+    whose = (known["slo"] == slo) & (known["service"] == service)
+    fitting = known[whose & known["run"].isin(mine["run"])]
+    left = floats(fitting, "left_after")
+    return None if left.empty else round(float(left.iloc[-1]), 6)
+
+
+# --- who was told --------------------------------------------------------------------------------
+
+
+def alert_sums(frames: Frames) -> Json:
+    """Blind spots, noise, time to alert, and the expectations that were not met."""
+    coverage = frames.now(frames.coverage)
+    fired = frames.alerts[frames.alerts["verdict"] == ""]
+    expected = frames.now(frames.alerts[frames.alerts["verdict"] != ""])
+    runs = frames.now(frames.runs)
+    spans = floats(frames.now(fired), "seconds")
+    return {
+        "runs": len(runs),
+        "looked": int(runs["looked"].astype(bool).sum()) if len(runs) else 0,
+        "covered": int((coverage["kind"] == "covered").sum()),
+        "blind": _spots(
+            coverage[coverage["kind"] == "blind"], ["service", "slo", "experiment"], "rule"
+        ),
+        "noise": _spots(coverage[coverage["kind"] == "noise"], ["alert", "service"], "experiment"),
+        "fired": len(spans),
+        "median_seconds": median(spans),
+        "worst_seconds": most(spans),
+        "before_median_seconds": median(
+            floats(fired[fired["period"] < frames.last], "seconds"),
+        ),
+        "periods": [
+            median(floats(fired[fired["period"] == number], "seconds"))
+            for number in range(len(frames.periods))
+        ],
+        "expected": {str(k): int(v) for k, v in expected["verdict"].value_counts().items()},
+        "missed": _spots(
+            expected[expected["verdict"] == "deviated"], ["name", "service", "experiment"], "reason"
+        ),
+    }
+
+
+def _spots(frame: pd.DataFrame, keys: Sequence[str], told: str) -> list[Json]:
+    """One line for each, how often, and the newest run that showed it."""
+    made = []
+    for _, group in frame.groupby(list(keys), sort=True):
+        newest = records(group.tail(1))[0]
+        made.append(
+            {
+                **{key: newest[key] for key in keys},
+                told: newest[told],
+                "reason": newest["reason"],
+                "count": int(group["run"].nunique()),
+                "run": newest["run"],
+            }
+        )
+    made.sort(key=lambda row: (-row["count"], *(str(row[key]) for key in keys)))
+    return made
