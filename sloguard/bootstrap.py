@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sloguard.adapters.grafana_http import Grafana
     from sloguard.adapters.prometheus import Prometheus
     from sloguard.adapters.store import Store
     from sloguard.core.model import Activity, Experiment
     from sloguard.engine.options import Options
     from sloguard.engine.ports_bundle import Ports
     from sloguard.ports import Cluster, Clusters
+    from sloguard.ports.outbox import Channel
     from sloguard.service.alerting import AlertDesk, StoredAlerts
+    from sloguard.service.announcing import Announcer, Writer
     from sloguard.service.catalogue import Catalogue
     from sloguard.service.jobs import JobDesk
+    from sloguard.service.outbox import Courier
     from sloguard.service.running import Service
     from sloguard.service.windows import WindowDesk
     from sloguard.service.worker import Bench
@@ -188,7 +192,10 @@ def job_desk(settings: Settings, store: Store, known: Catalogue) -> JobDesk:
 
 
 def window_desk(settings: Settings, store: Store, known: Catalogue) -> WindowDesk:
-    """Where windows are opened and closed."""
+    """Where windows are opened and closed. Raises OutsideError."""
+    import functools
+
+    from sloguard.service.announcing import tell_window
     from sloguard.service.windows import WindowDesk
 
     return WindowDesk(
@@ -198,7 +205,87 @@ def window_desk(settings: Settings, store: Store, known: Catalogue) -> WindowDes
         longest=settings.serve.window_max,
         # Two scrapes, and a moment for the answer to be there.
         settle=2 * settings.prometheus.scrape_interval + 2.0,
+        told=functools.partial(tell_window, store.put, writers(settings)),
     )
+
+
+def writers(settings: Settings) -> list[Writer]:
+    """What makes messages of a run's events, one a kind of channel that is set up. Raises OutsideError."""
+    found: list[Writer] = []
+    if settings.grafana.url:
+        found.append(_marks(settings))
+    return found
+
+
+def _marks(settings: Settings) -> Writer:
+    from sloguard.ports import OutsideError
+    from sloguard.service.marks import Marks, phase_named, place_named
+
+    group = settings.grafana
+    try:
+        return Marks(
+            phases=[phase_named(name) for name in group.phases],
+            places=[place_named(text) for text in group.dashboards],
+            base_url=settings.serve.base_url,
+            tags=group.tags,
+        )
+    except ValueError as error:
+        raise OutsideError(str(error)) from error
+
+
+def open_grafana(settings: Settings) -> Grafana:
+    """The Grafana of the settings; nothing is sent yet. Raises OutsideError."""
+    from sloguard.adapters.grafana_http import Grafana, GrafanaAccess
+    from sloguard.ports import OutsideError
+
+    known = {field.name for field in fields(GrafanaAccess)}
+    group = settings.grafana
+    given = {f.name: getattr(group, f.name) for f in fields(group) if f.name in known}
+    try:
+        return Grafana(GrafanaAccess(**given))
+    except ValueError as error:
+        raise OutsideError(str(error)) from error
+
+
+def channels(settings: Settings) -> list[Channel]:
+    """Who delivers messages, as far as set up. Raises OutsideError."""
+    found: list[Channel] = []
+    if settings.grafana.url:
+        from sloguard.adapters.grafana import GrafanaChannel
+
+        tags_length = settings.grafana.tags_length
+        found.append(GrafanaChannel(open_grafana(settings), tags_length=tags_length))
+    return found
+
+
+def announcers(
+    settings: Settings, store: Store, *, told: Callable[[], object] = lambda: None
+) -> Callable[..., Announcer] | None:
+    """Makes consumers of runs' events that keep messages, each with the arguments of Announcer; None where
+    nobody is to be told. Raises OutsideError."""
+    import functools
+
+    found = writers(settings)
+    if not found:
+        return None
+    from sloguard.service.announcing import Announcer
+
+    return functools.partial(Announcer, store.put, found, told=told)
+
+
+def courier(settings: Settings, store: Store, *, always: bool = False) -> Courier | None:
+    """What delivers messages; None where there is no channel, unless ``always``: it still tidies up.
+    Raises OutsideError."""
+    found = channels(settings)
+    if not found and not always:
+        return None
+    from sloguard.service.outbox import Courier, Persistence
+
+    group = settings.outbox
+    persistence = Persistence(
+        most=group.longest_pause, age=group.give_up_after, keep=group.keep_days * 86400.0
+    )
+    return Courier(store, found, persistence=persistence)
 
 
 def bench(settings: Settings, store: Store, known: Catalogue) -> Bench:
@@ -215,6 +302,7 @@ def bench(settings: Settings, store: Store, known: Catalogue) -> Bench:
         clock=SystemClock(),
         options=lambda **more: options(settings, **more),
         allow_url=UrlRules(settings.serve.allow_urls),
+        announcers=announcers(settings, store),
     )
 
 
@@ -251,7 +339,14 @@ def service(
         limit=group.concurrency,
         ended=lambda: made[0].ended(),
     )
-    made.append(Service(dispatcher, janitor, alert_desk(settings, store)))
+    made.append(
+        Service(
+            dispatcher,
+            janitor,
+            alert_desk(settings, store),
+            courier=courier(settings, store, always=True),
+        )
+    )
     return made[0]
 
 

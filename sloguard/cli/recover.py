@@ -46,9 +46,12 @@ def command(
     when nothing is left, with 14 when something could not be undone; what and how is printed.
     """
     from sloguard.bootstrap import loader, options, ports
+    from sloguard.cli.common import fail
+    from sloguard.cli.telling import Telling
     from sloguard.core.events import RunEnded
     from sloguard.core.model import EXIT_CODES, Outcome
     from sloguard.engine.recover import recover
+    from sloguard.ports import OutsideError
     from sloguard.render.lines import line
 
     settings = settings_from(config, store=store)
@@ -56,8 +59,13 @@ def command(
     plain_logs(known.mask)
     opened = the_store(settings)
     made = ports(settings, opened, metrics=False)
+    try:
+        telling = Telling(settings, opened)
+    except OutsideError as error:
+        fail(str(error))
     left, finished = 0, 0
-    for event in known.quietly(recover(opened, made, known, options(settings), left_too=True)):
+    runs = telling.runs()
+    for event in known.quietly(recover(runs, made, known, options(settings), left_too=True)):
         if isinstance(event, RunEnded):
             finished += 1
             left += event.outcome is Outcome.NOT_RESTORED
@@ -74,6 +82,7 @@ def command(
         alive = sum(run.alive for run in opened.unfinished())
         more = f"; {alive} run{'s' if alive != 1 else ''} under way" if alive else ""
         say(f"nothing to recover{more}")
+    telling.finish()
     sys.exit(EXIT_CODES[Outcome.NOT_RESTORED] if left else 0)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sloguard.adapters.store import Store
     from sloguard.core.events import Event
     from sloguard.core.model import Experiment
+    from sloguard.ports import Runs
     from sloguard.settings import Settings
 
 
@@ -45,8 +46,9 @@ class Known:
             yield event
 
 
-def recover_dead_runs(store: Store, settings: Settings) -> None:
-    """Finish what killed runs have left, before anything new is broken."""
+def recover_dead_runs(store: Store, settings: Settings, runs: Runs | None = None) -> None:
+    """Finish what killed runs have left, before anything new is broken. ``runs``: in place of the store's
+    own."""
     from sloguard.bootstrap import loader, options, ports
     from sloguard.engine.recover import recover
     from sloguard.render.lines import line
@@ -55,7 +57,7 @@ def recover_dead_runs(store: Store, settings: Settings) -> None:
         return
     known = Known(loader())
     made = ports(settings, store, metrics=False)
-    for event in known.quietly(recover(store, made, known, options(settings))):
+    for event in known.quietly(recover(runs or store, made, known, options(settings))):
         text = line(event)
         if text:
             tell(f"recover: {known.mask(text)}")

@@ -118,6 +118,7 @@ def _run(
     flags: dict[str, Any],
 ) -> int:
     from sloguard.bootstrap import new_run_id, options, ports
+    from sloguard.cli.telling import Telling
     from sloguard.core.masking import Masker
     from sloguard.engine.control import Control
     from sloguard.ports import OutsideError
@@ -136,11 +137,17 @@ def _run(
             return _dry(experiment, made, chosen, control)
     # What functions and controls print is no result, and may hold what they were trusted with.
     with stopping(control), redirect_stdout(Masked(sys.stderr, mask)):
-        recover_dead_runs(store, settings)
+        try:
+            telling = Telling(settings, store)
+        except OutsideError as error:
+            fail(str(error))
+        recover_dead_runs(store, settings, telling.runs())
         keeping = _Keeping(store)
         with _beating(store, chosen.run):
-            ended = _drive(experiment, made, chosen, control, keeping, flags)
+            consumers: list[Consumer] = [*telling.consumers(), keeping]
+            ended = _drive(experiment, made, chosen, control, consumers, flags)
     if ended is None:
+        telling.finish()
         return FAILED
     show_verdict(ended.document, flags["format_"], flags["output"])
     if keeping.whole:
@@ -152,6 +159,7 @@ def _run(
             f"run {ended.run} is not whole in {store.where}{drawn}: what it says above is all there is. "
             "When the store takes data again, 'sloguard recover' closes what it has of it"
         )
+    telling.finish()
     code: int = ended.document["exit_code"]
     return code
 
@@ -180,14 +188,13 @@ def _drive(
     made: Ports,
     chosen: Options,
     control: Control,
-    keeping: _Keeping,
+    consumers: list[Consumer],
     flags: dict[str, Any],
 ) -> RunEnded | None:
     from sloguard.engine.run import drive, run
     from sloguard.telemetry import traces
 
     with ExitStack() as stack:
-        consumers: list[Consumer] = [keeping]
         tracing = traces.start("run")
         if tracing is not None:
             from sloguard.engine.tracing import traced

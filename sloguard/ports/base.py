@@ -213,6 +213,7 @@ class UnfinishedRun:
     ``began_method``: something may have been injected. ``resolved``: the experiment with the
     configuration of that run filled in, secrets as references or masked. ``here``: its process is, or
     was, one of this machine, so that ``alive`` is certain; else it is told by the last sign of life.
+    ``restored_at``: when its fault was gone, if it came so far.
     """
 
     id: str
@@ -226,6 +227,7 @@ class UnfinishedRun:
     fault_at: float | None = None
     resolved: Mapping[str, Any] = field(default_factory=dict)
     here: bool = True
+    restored_at: float | None = None
 
 
 class Runs(Protocol):

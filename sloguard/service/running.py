@@ -11,22 +11,32 @@ from sloguard.ports import OutsideError
 from sloguard.service import alerting
 from sloguard.service.alerting import AlertDesk
 from sloguard.service.executor import LOOK_SECONDS, Dispatcher
+from sloguard.service.outbox import Courier
 from sloguard.service.starting import TURN_SECONDS, Janitor
 
 log = logging.getLogger(__name__)
 
+#: What is on its way when the service stops has so long to arrive, in seconds; else it is sent again.
+_COURIER_SECONDS = 3.0
+
 
 class Service:
-    """Threads: one for the queue, one for the janitor, one for alerts. ``start`` returns at once.
+    """Threads: one for the queue, one for the janitor, one for alerts, and the courier's. ``start`` returns at once.
 
     Nothing new is begun before what was found dead at the start is finished. It may be killed at any time:
     its workers go on, and the next one finds them.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, janitor: Janitor, alerts: AlertDesk | None = None
+        self,
+        dispatcher: Dispatcher,
+        janitor: Janitor,
+        alerts: AlertDesk | None = None,
+        *,
+        courier: Courier | None = None,
     ) -> None:
         self._dispatcher, self._janitor, self._alerts = dispatcher, janitor, alerts
+        self._courier = courier
         self._stop, self._wake, self._ready = (
             threading.Event(),
             threading.Event(),
@@ -46,6 +56,8 @@ class Service:
         """Begin."""
         for thread in self._threads:
             thread.start()
+        if self._courier is not None:
+            self._courier.start()
 
     def ended(self) -> None:
         """A worker has died: look around at once. From any thread."""
@@ -56,6 +68,8 @@ class Service:
         at most ``patience`` seconds. Whether none is left."""
         self._stop.set()
         self._wake.set()
+        if self._courier is not None:
+            self._courier.stop(_COURIER_SECONDS)
         for thread in self._threads:
             thread.join(10.0)
         if abort:

@@ -17,6 +17,7 @@ from sloguard.core.model import EXIT_CODES, Experiment, FaultRecord, Outcome
 from sloguard.engine.recover import recover
 from sloguard.ports import Runs, UnfinishedRun
 from sloguard.ports.service import Job, Jobs, JobState, Leases
+from sloguard.service.announcing import AnnouncedRuns
 from sloguard.service.executor import give_back
 from sloguard.service.guarding import guarded, guarded_probe
 from sloguard.service.permissions import PERMISSIONS
@@ -202,7 +203,10 @@ def recover_dead(
         if store.job(run.id) is not None:
             ports = guarded(ports, PERMISSIONS, bench.allow_url)
             reading = _reader(bench)
-        only = _Only(store, run.id)
+        only: Runs = _Only(store, run.id)
+        if bench.announcers is not None:
+            job = store.job(run.id)
+            only = AnnouncedRuns(only, bench.announcers(experiment=job.experiment if job else ""))
         for event in recover(only, ports, reading, bench.options(), left_too=left_too):
             yield event
             if isinstance(event, RunEnded):

@@ -23,6 +23,7 @@ class WindowDesk:
 
     ``longest``: how long one may stay open, seconds. ``settle``: how long Prometheus takes to have the last
     samples of a window, seconds. ``new_id`` names runs: a window's id is that of the run which judges it.
+    ``told`` hears of every window that was opened or closed, and never raises.
     """
 
     windows: Windows
@@ -31,6 +32,7 @@ class WindowDesk:
     longest: float
     settle: float
     now: Callable[[], float] = time.time
+    told: Callable[[Window], object] = lambda _: None
 
     def open(
         self,
@@ -75,7 +77,10 @@ class WindowDesk:
             opened_from=from_,
             idempotency_key=key,
         )
-        return self.windows.open_window(window)
+        opened, is_new = self.windows.open_window(window)
+        if is_new:
+            self.told(opened)
+        return opened, is_new
 
     def close(
         self,
@@ -120,7 +125,7 @@ class WindowDesk:
         expired: bool = False,
     ) -> Window:
         due = restored + self._after(window) + self.settle
-        return self.windows.close_window(
+        closed = self.windows.close_window(
             window.id,
             restored,
             not_before=due,
@@ -129,6 +134,8 @@ class WindowDesk:
             removed=removed,
             expired=expired,
         )
+        self.told(closed)
+        return closed
 
     def _after(self, window: Window) -> float:
         if window.after is not None:

@@ -25,6 +25,7 @@ from sloguard.engine.tracing import traced
 from sloguard.ports import Clock, Metrics, MetricsError, OutsideError
 from sloguard.ports.service import Job, Jobs, JobState, ServiceError, Windows
 from sloguard.providers.result import UrlPolicy
+from sloguard.service.announcing import Announcer
 from sloguard.service.catalogue import Catalogue, Entry, NotUsable, usable
 from sloguard.service.guarding import guarded, guarded_probe
 from sloguard.service.judging import Judgement, judge_again, judge_window
@@ -41,6 +42,8 @@ LOOK_SECONDS = 0.5
 BEAT_SECONDS = 15.0
 #: How long a store that is away is waited for once all is undone and judged, in seconds.
 STORE_PATIENCE = 600.0
+#: And to keep what is told to others, which no run waits for long.
+TELLING_PATIENCE = 10.0
 
 
 class Recorder(Protocol):
@@ -81,7 +84,8 @@ class Bench:
 
     ``ports`` gives everything that a run needs (False: it asks no Prometheus), ``metrics`` the Prometheus
     alone, ``options`` the engine's options with what a job chooses. ``allow_url``: see ``urls``.
-    ``tracing``: where runs are told as traces.
+    ``tracing``: where runs are told as traces. ``announcers`` makes what tells others of one run, with the
+    arguments of Announcer; None where nobody is to be told.
     """
 
     store: WorkerStore
@@ -93,6 +97,7 @@ class Bench:
     allow_url: UrlPolicy
     patience: float = STORE_PATIENCE
     tracing: Tracing | None = None
+    announcers: Callable[..., Announcer] | None = None
 
 
 def carry_out(id: str, claim: str, bench: Bench, control: Control) -> int:
@@ -146,7 +151,9 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
     if job.dry_run:
         return _dry(experiment, ports, options, control)
     patient = Patient(bench.store.recorder(experiment=entry.name).record)
-    consumers: list[Consumer] = [patient.record]
+    announcer = bench.announcers(experiment=entry.name) if bench.announcers else None
+    # What is told comes first: a run that dies in between is told of again, not forgotten.
+    consumers: list[Consumer] = [*([announcer.record] if announcer else []), patient.record]
     with ExitStack() as stack:
         if bench.tracing is not None:
             spans = RunSpans(bench.tracing)
@@ -157,6 +164,8 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
             ended = drive(run(experiment, ports, options, control), consumers)
         finally:
             kept = patient.flush(bench.patience)
+            if announcer is not None:
+                announcer.flush(TELLING_PATIENCE)
     if ended is None or not kept:
         return _Ending(JobState.ENDED, EXIT_FAILED, "the run's end could not be kept in the store")
     return _Ending(JobState.ENDED, int(ended.document["exit_code"]))
@@ -239,8 +248,20 @@ _KINDS: Mapping[str, Callable[[Job, Bench, Control], _Ending]] = {
 def _keep(judgement: Judgement, bench: Bench, **what: str) -> _Ending:
     story = list(judgement.told())
     recorder = bench.store.recorder(**what)
+    if bench.announcers is not None:
+        _announce(bench.announcers(**what), story)
     _insist(lambda: recorder.record_whole(story), bench.patience)
     return _Ending(JobState.ENDED, int(judgement.document["exit_code"]))
+
+
+def _announce(announcer: Announcer, story: Sequence[Event]) -> None:
+    """Tell others of a run that is over; what fails is logged, and the run is kept all the same."""
+    for event in story:
+        try:
+            announcer.record(event)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the judgement stands
+            log.warning("not told to others yet: %s", error)
+    announcer.flush(TELLING_PATIENCE)
 
 
 def _entry(job: Job, catalogue: Catalogue) -> Entry:

@@ -16,6 +16,14 @@ from sloguard.settings.table import PREFIX, Setting, describe
 from sloguard.settings.values import Unfit, convert
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+#: Secrets that may stand in a file, whose setting has the same name and ``_file``.
+_FROM_FILES = (
+    "prometheus.password",
+    "prometheus.token",
+    "store.url",
+    "grafana.password",
+    "grafana.token",
+)
 
 
 class SettingsError(DocumentError):
@@ -148,7 +156,7 @@ class _Reader:
 
     def read_secret_files(self) -> None:
         """Between a secret and the file that holds it the stronger source wins; one source names one."""
-        for name in ("prometheus.password", "prometheus.token", "store.url"):
+        for name in _FROM_FILES:
             source = f"{name}_file"
             if source not in self.values:
                 continue
@@ -162,7 +170,7 @@ class _Reader:
 
     def _from_file(self, name: str, source: str) -> None:
         self.values.pop(name, None)
-        if name == "prometheus.token":
+        if name.endswith(".token"):
             return  # read again for every request
         try:
             self.values[name] = read_text(self.values[source]).strip()

@@ -144,6 +144,7 @@ class KeepingPart(StorePart):
                 fault_at=row.fault_at,
                 resolved=parsed(row.resolved),
                 here=is_here(process_of(row)),
+                restored_at=row.restored_at,
             )
             for row in rows
         )
