@@ -101,7 +101,7 @@ def _judge_window(settings: Settings, file: Path, flags: dict[str, Any]) -> int:
     from sloguard.adapters.clock import SystemClock
     from sloguard.bootstrap import open_metrics, options
     from sloguard.core.document import document
-    from sloguard.engine.window import collect, judge_collected
+    from sloguard.engine.window import collect, judge_collected, with_budget
     from sloguard.ports import OutsideError
 
     variables = given_variables(flags["variables"])
@@ -118,6 +118,7 @@ def _judge_window(settings: Settings, file: Path, flags: dict[str, Any]) -> int:
         experiment, timeline, metrics, SystemClock(), chosen, removed=_removed(flags["removed"])
     )
     facts = judge_collected(experiment, timeline, collected)
+    facts = with_budget(facts, experiment, metrics, chosen)
     return _say(document(facts), facts.slos, timeline, collected.surroundings, flags)
 
 
@@ -125,6 +126,7 @@ def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str,
     from sloguard.core.document import document
     from sloguard.core.judge import judge_slo
     from sloguard.core.outcome import RunFacts
+    from sloguard.engine.rejudge import budget_again as again
     from sloguard.engine.rejudge import rejudge
     from sloguard.ports import OutsideError
 
@@ -151,6 +153,7 @@ def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str,
         # With its own objectives it is the same run: a fault that was not injected still counts.
         activities=stored.activities if other is None else (),
         alerts=tuple((stored.document or {}).get("alerts", ())),
+        budget=again(judged, stored.document, stored.timeline),
     )
     return _say(document(facts), judged, stored.timeline, stored.surroundings, flags)
 

@@ -59,6 +59,13 @@ def _burning(slo: Slo, values: Values, window: slice, row: int) -> Floats | None
         # The share and not the other query's number: scrapes that differ can make more bad than all.
         with np.errstate(invalid="ignore"):
             return np.asarray(numbers * values.total[row, window][there])
+    return burning_shares(slo, numbers)
+
+
+def burning_shares(slo: Slo, numbers: Floats) -> Floats | None:
+    """Which share of what happens is bad, for values of an SLO; None where its values tell no share."""
+    if slo.is_pair:
+        return numbers
     shares = [(op, bound) for op, bound in comparisons(slo.objective) if bound.unit == "%"]
     if not shares:
         return None

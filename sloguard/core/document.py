@@ -46,6 +46,7 @@ def document(facts: RunFacts) -> Document:
         "slos": slos,
         "probes": [probe_json(probe) for probe in facts.probes],
         "alerts": [safe(alert) for alert in facts.alerts],
+        "budget": [safe(entry) for entry in facts.budget],
         "faults": [fault_json(fault) for fault in facts.faults],
         "victims": victims(facts.faults, heavy, facts.timeline),
         "activities": [activity_json(record) for record in facts.activities],

@@ -123,7 +123,8 @@ class PhaseRule:
 class Slo:
     """A query, or a pair of ``total`` with ``bad`` or ``good``, and what is promised of it.
 
-    ``target`` (0..1) and ``period`` (seconds) are the error budget's.
+    ``target`` (0..1) and ``period`` (seconds) are the error budget's; ``budget_left``: a query of the
+    share of it that is left, where a rule records it.
     """
 
     name: str
@@ -143,11 +144,17 @@ class Slo:
     lookback: float | None = None
     target: float | None = None
     period: float | None = None
+    budget_left: str | None = None
 
     @property
     def is_pair(self) -> bool:
         """Whether the value is a share of events."""
         return self.total is not None
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether an error budget follows from it."""
+        return self.target is not None and self.period is not None
 
     @property
     def unit(self) -> str:
@@ -194,6 +201,34 @@ class Guard:
         return {role: text for role, text in roles.items() if text is not None}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What an experiment may cost. All are shares of an SLO's whole error budget over its period.
+
+    ``slos``: of which SLOs; empty: of all that have a target and a period. ``keep_at_least``: with less
+    left a run does not start, nor where less than ``min_history`` of the period is known. A run that has
+    spent ``abort_spent``, or burns faster than ``abort_burn_rate`` (1: a budget that lasts just for its
+    period) for ``hold_for`` seconds, is stopped.
+    """
+
+    slos: tuple[str, ...] = ()
+    keep_at_least: float | None = None
+    min_history: float = 0.9
+    abort_spent: float | None = None
+    abort_burn_rate: float | None = None
+    hold_for: float = 0.0
+
+    @property
+    def guards(self) -> bool:
+        """Whether there is anything by which a run is stopped."""
+        return self.abort_spent is not None or self.abort_burn_rate is not None
+
+    def of(self, slos: Iterable[Slo]) -> tuple[Slo, ...]:
+        """The SLOs that it is about."""
+        budgeted = (slo for slo in slos if slo.has_budget)
+        return tuple(slo for slo in budgeted if not self.slos or slo.name in self.slos)
+
+
 @dataclass(frozen=True, slots=True)
 class Activity:
     """An action or probe as declared; ``${x}`` is substituted when it is carried out.
@@ -233,6 +268,7 @@ class Experiment:
     slos: tuple[Slo, ...] = ()
     probes: tuple[Activity, ...] = ()
     guards: tuple[Guard, ...] = ()
+    budget: Budget | None = None
     method: tuple[Activity, ...] = ()
     rollbacks: tuple[Activity, ...] = ()
     controls: tuple[Mapping[str, Json], ...] = ()

@@ -43,6 +43,7 @@ class RunFacts:
 
     ``aborted`` and ``not_started``: why, or empty. ``inconclusive``: reasons of the run as a whole (a
     guard that could not be read …). ``seed``: of the random choices, where there were any to make. ``alerts``: JSON of alert expectations and alerts, with a verdict.
+    ``budget``: JSON of the error budgets, whose guards have a verdict.
     """
 
     experiment: str
@@ -58,6 +59,7 @@ class RunFacts:
     alerts: tuple[Mapping[str, Json], ...] = ()
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    budget: tuple[Mapping[str, Json], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,10 @@ def _judged(facts: RunFacts) -> Iterator[tuple[Verdict, str]]:
     for alert in facts.alerts:
         if "verdict" in alert:
             yield Verdict(alert["verdict"]), str(alert.get("reason", ""))
+    for entry in facts.budget:
+        guard = entry.get("guard")
+        if guard is not None:
+            yield Verdict(guard["verdict"]), str(guard["reason"])
 
 
 def _score(facts: RunFacts) -> float | None:

@@ -17,6 +17,7 @@ from sloguard.core.judge import judge_slo
 from sloguard.core.model import Outcome, PhaseName
 from sloguard.core.outcome import RunFacts, conclude
 from sloguard.engine.activities import journal_run
+from sloguard.engine.budgeting import asking_history, entries
 from sloguard.engine.evidence import Collected, collecting
 from sloguard.engine.loop import Work
 from sloguard.engine.session import Session
@@ -67,6 +68,7 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
         judge_slo(e, timeline, collected.surroundings, experiment.phases.after)
         for e in collected.evidence
     )
+    yield from asking_history(session)
 
 
 def ending(session: Session, not_started: str = "") -> Work[None]:
@@ -91,8 +93,10 @@ def _facts(session: Session, not_started: str) -> RunFacts:
         notes=tuple(session.notes),
     )
     if not_started:
-        return replace(facts, not_started=not_started, slos=session.gate)
+        budget = entries(session, over=False)
+        return replace(facts, not_started=not_started, slos=session.gate, budget=budget)
     facts = replace(facts, timeline=session.timeline(), slos=session.slos, alerts=session.alerts)
+    facts = replace(facts, budget=entries(session, over=True))
     stop = session.stop
     if stop is None:
         return facts

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from sloguard.core.events import EvidenceCollected, PhaseStarted, Waiting
 from sloguard.core.judge import judge_slo
 from sloguard.core.model import (
@@ -21,18 +19,17 @@ from sloguard.core.model import (
 )
 from sloguard.core.outcome import ProbeResult
 from sloguard.core.results import SloResult
-from sloguard.core.series import LabelSet, Matrix
+from sloguard.core.series import LabelSet
 from sloguard.core.text import format_duration
-from sloguard.core.windows import pinned_grid
 from sloguard.engine.activities import Activities, journal_run
 from sloguard.engine.aliases import resolved
+from sloguard.engine.budgeting import gate_budget
 from sloguard.engine.controls import Controls
 from sloguard.engine.evidence import collecting
+from sloguard.engine.history import missing_history
 from sloguard.engine.loop import Work
-from sloguard.engine.queries import SHORTEST_STEP
 from sloguard.engine.session import NotStarted, Session
 from sloguard.host.marks import ACTIVITY, RUN
-from sloguard.ports import MetricsError
 from sloguard.providers.result import Refused, Result, one_line
 from sloguard.providers.tolerance import Tolerated, within
 from sloguard.spec.substitution import substitute
@@ -57,6 +54,7 @@ def gate(
         for result in session.gate:
             yield EvidenceCollected(session.now(), result.evidence)
         raise NotStarted("the steady state was not met before the fault: " + "; ".join(against))
+    yield from gate_budget(session)
 
 
 def _slos(session: Session) -> Work[None]:
@@ -100,29 +98,11 @@ def _judge(session: Session) -> Work[None]:
 
 
 def _missing(session: Session) -> Work[float]:
-    """How much of ``before`` Prometheus cannot have: it has not scraped anything for that long.
-
-    Told by the history of ``up``; where that never existed, there is nothing to tell it by, and
-    what the SLOs' own series lack is left to the judge.
-    """
-    metrics, before = session.ports.metrics, session.experiment.phases.before
+    """How much of ``before`` Prometheus cannot have."""
+    metrics, before, now = session.ports.metrics, session.experiment.phases.before, session.now()
     if metrics is None:
         return 0.0
-    now = session.now()
-    step = max(SHORTEST_STEP, before / 1000)
-    grid = pinned_grid(Timeline(now - before, now, now, now), step)
-    try:
-        answer: Matrix = yield from session.attempt(
-            lambda: metrics.range("count(up)", grid), "history"
-        )
-    except MetricsError:
-        return 0.0
-    there = answer.present.any(axis=0)
-    if not there.any():
-        return 0.0
-    lacking = float(grid.times[int(np.argmax(there))] - grid.first)
-    # One missing point may be no more than the resolution of this look.
-    return lacking if lacking > step else 0.0
+    return (yield from session.attempt(lambda: missing_history(metrics, now, before), "history"))
 
 
 def baselines(results: tuple[SloResult, ...]) -> dict[str, dict[LabelSet, float]]:

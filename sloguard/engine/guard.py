@@ -8,7 +8,7 @@ before and is gone entirely cannot be read. A read that fails says nothing about
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,12 +39,12 @@ class Values:
         """Raises Unreadable where a pair's total was there before and is gone."""
         if not self.is_pair:
             return {s.labels: s.value for s in answers["query"].samples}
-        totals = _nameless(answers["total"])
+        totals = nameless(answers["total"])
         if not totals and self._had_total:
             raise Unreadable("the total of the pair is gone")
         self._had_total = self._had_total or bool(totals)
         role = "bad" if "bad" in answers else "good"
-        parts = _nameless(answers[role])
+        parts = nameless(answers[role])
         values = {labels: self._share(labels, t, parts, role) for labels, t in totals.items()}
         self._seen.update(parts)
         return values
@@ -60,7 +60,7 @@ class Values:
         return math.nan if math.isnan(share) else min(max(share, 0.0), 1.0)
 
 
-def _nameless(answer: Vector) -> dict[LabelSet, float]:
+def nameless(answer: Vector) -> dict[LabelSet, float]:
     """By label set without the metric's name, which differs between the halves of a pair; with it where
     the series could not be told apart otherwise."""
     found = {shown(s.labels): s.value for s in answer.samples}
@@ -109,20 +109,36 @@ class GuardWatch:
 
     def take(self, answers: Answers, at: float) -> str | None:
         """A reading of ``at``; the reason if it trips."""
+        values = self.read(answers)
+        if values is None:
+            return None
+        bad = breaches(self.guard.objective, values)
+        found = self.held(bad, at)
+        if found is None:
+            return None
+        longest, held, more = found
+        return self._reason(longest, bad[longest], at, held, more)
+
+    def read(self, answers: Answers) -> dict[LabelSet, float] | None:
+        """The values of a reading; None where it says nothing."""
         try:
             values = self._values.of(answers)
         except Unreadable as error:
             self.failed(str(error))
             return None
         self._unread_since, self._error = None, ""
-        bad = breaches(self.guard.objective, values)
+        return values
+
+    def held(self, bad: Iterable[LabelSet], at: float) -> tuple[LabelSet, float, int] | None:
+        """Of the series that are in breach at ``at``, the one that has been so for longest, for how long,
+        and how many more; None where none has been for as long as allowed."""
         self._since = {labels: self._since.get(labels, at) for labels in bad}
         held = {labels: at - since for labels, since in self._since.items()}
-        tripped = [labels for labels in bad if held[labels] >= self.guard.hold_for]
+        tripped = [labels for labels in held if held[labels] >= self.guard.hold_for]
         if not tripped:
             return None
         longest = max(tripped, key=lambda labels: held[labels])
-        return self._reason(longest, bad[longest], at, held[longest], len(tripped) - 1)
+        return longest, held[longest], len(tripped) - 1
 
     def failed(self, error: str) -> None:
         """A reading that did not come."""

@@ -28,6 +28,8 @@ class Options:
     concurrency: int = 4
     #: How long a Prometheus that is away when the evidence is collected is waited for.
     metrics_patience: float = 75.0
+    #: Whether Prometheus is asked at the end how much of the error budgets was left before the fault.
+    budget_history: bool = True
     #: How long an activity that was stopped may take to end before the rollbacks begin without it.
     stop_grace: float = 5.0
     #: An undo is tried at least this often, and for at least this long, with growing pauses.

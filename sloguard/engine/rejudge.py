@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sloguard.core.model import Slo
+from sloguard.core.budget_entries import Entry, budget_entries, kept_histories
+from sloguard.core.model import Slo, Timeline
+from sloguard.core.results import SloResult
 from sloguard.core.series import SloEvidence
 
 _Queries = tuple[tuple[str, str], ...]
@@ -19,6 +22,15 @@ def rejudge(evidence: Sequence[SloEvidence], slos: Sequence[Slo]) -> tuple[SloEv
     """
     kept = {_queries(e.slo): e for e in evidence}
     return tuple(_evidence(slo, kept.get(_queries(slo)), evidence[0]) for slo in slos)
+
+
+def budget_again(
+    results: Sequence[SloResult], kept: Mapping[str, Any] | None, timeline: Timeline
+) -> tuple[Entry, ...]:
+    """The error budgets of a judgement from what the run's own document (``kept``) says was left before."""
+    entries = (kept or {}).get("budget") or ()
+    found = kept_histories(entries, [result.evidence.slo for result in results])
+    return budget_entries(results, found, None, timeline)
 
 
 def _queries(slo: Slo) -> _Queries:

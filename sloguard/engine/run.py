@@ -10,6 +10,7 @@ from sloguard.core.events import Event, Note, RunEnded, RunStarted
 from sloguard.core.model import Experiment, PhaseName
 from sloguard.engine.activities import Activities
 from sloguard.engine.after import watching
+from sloguard.engine.budget_watch import guard_budgets
 from sloguard.engine.conclude import collecting_all, ending, journal, settling
 from sloguard.engine.control import Control
 from sloguard.engine.controls import Controls
@@ -161,6 +162,7 @@ class _Run:
         yield from gate(session, self.activities, self.controls, ask_probes=asked)
         if session.watcher is not None:
             session.watcher.baselines = baselines(session.gate)
+            guard_budgets(session, session.watcher)
         session.check()
 
     def _watch(self) -> None:

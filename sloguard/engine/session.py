@@ -24,6 +24,7 @@ from sloguard.core.model import (
 )
 from sloguard.core.outcome import ProbeResult
 from sloguard.core.results import SloResult
+from sloguard.core.spending import History
 from sloguard.engine.aliases import drivers_for, named, provider_of
 from sloguard.engine.control import Control
 from sloguard.engine.ledger import Injected
@@ -98,6 +99,7 @@ class Session:
         self.gate: tuple[SloResult, ...] = ()
         self.slos: tuple[SloResult, ...] = ()
         self.alerts: tuple[Mapping[str, Any], ...] = ()
+        self.histories: tuple[History, ...] = ()
         self.notes: list[str] = []
         self.queries: Queries | None = None
         self.watcher: Watcher | None = None

@@ -74,6 +74,11 @@ class Watcher:
         self.phase: PhaseName | None = None
         self.baselines: Mapping[str, Mapping[LabelSet, float]] = {}
 
+    def add(self, watch: GuardWatch) -> None:
+        """One more guard, known only once the steady state is."""
+        self._guards.append(watch)
+        self._every[watch.guard.name] = max(min(watch.interval, _SLOWEST), _FASTEST)
+
     def start_guarding(self) -> None:
         """From now on guards can trip."""
         self.guarding = True

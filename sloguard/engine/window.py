@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from sloguard.core.budget_entries import budget_entries
 from sloguard.core.judge import judge_slo
 from sloguard.core.model import Experiment, Timeline
 from sloguard.core.outcome import RunFacts
 from sloguard.core.series import Surroundings
+from sloguard.engine.budgeting import histories
 from sloguard.engine.evidence import Collected, collecting, unasked
 from sloguard.engine.loop import Loop
 from sloguard.engine.options import Options
@@ -60,21 +63,36 @@ def judge_window(
     collected = collect(
         experiment, timeline, metrics, clock, options, removed=removed, executor=executor
     )
-    return judge_collected(experiment, timeline, collected)
+    facts = judge_collected(experiment, timeline, collected)
+    return with_budget(facts, experiment, metrics, options)
 
 
 def judge_collected(
     experiment: Experiment, timeline: Timeline, collected: Collected, run: str = ""
 ) -> RunFacts:
     """Judge evidence that is at hand: just collected, or kept with a run."""
+    slos = tuple(
+        judge_slo(e, timeline, collected.surroundings, experiment.phases.after)
+        for e in collected.evidence
+    )
     return RunFacts(
         experiment=experiment.title,
         run=run,
         timeline=timeline,
-        slos=tuple(
-            judge_slo(e, timeline, collected.surroundings, experiment.phases.after)
-            for e in collected.evidence
-        ),
+        slos=slos,
         alerts=collected.alerts,
         notes=collected.notes,
+        budget=budget_entries(slos, (), experiment.budget, timeline),
     )
+
+
+def with_budget(
+    facts: RunFacts, experiment: Experiment, metrics: Metrics, options: Options | None = None
+) -> RunFacts:
+    """The same with what was left of the error budgets before the fault. Blocking."""
+    asked = (options or Options()).budget_history
+    if facts.timeline is None or not asked or all(slo.evidence.error for slo in facts.slos):
+        return facts
+    found = histories(experiment.slos, metrics, facts.timeline.fault)
+    budget = budget_entries(facts.slos, found, experiment.budget, facts.timeline)
+    return replace(facts, budget=budget)

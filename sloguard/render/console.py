@@ -12,6 +12,7 @@ from sloguard.render.summary import (
     Document,
     Row,
     alert_lines,
+    budget_lines,
     headline,
     key_times,
     probe_rows,
@@ -65,6 +66,8 @@ def print_verdict(document: Document, console: Console) -> None:
         console.print(_bullet("•", "", text))
     for text in alert_lines(document):
         console.print(_bullet("!", "", text))
+    for text in budget_lines(document):
+        console.print(_bullet("•", "", text))
     for note in document.get("notes", ()):
         console.print(_bullet("•", "dim", note))
     _print_failed(document, console)

@@ -9,6 +9,7 @@ from sloguard.render.summary import (
     Document,
     Row,
     alert_lines,
+    budget_lines,
     headline,
     key_times,
     probe_rows,
@@ -35,6 +36,9 @@ def markdown(document: Document) -> str:
     fired = [f"- {_escaped(text)}" for text in alert_lines(document)]
     if fired:
         parts.append("\n".join(fired))
+    budgets = [f"- {_escaped(text)}" for text in budget_lines(document)]
+    if budgets:
+        parts.append("\n".join(budgets))
     parts.extend(_facts(document))
     return "\n\n".join(parts) + "\n"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sloguard.core.model import PhaseName, Verdict
 from sloguard.core.results import IDLE_NOTE
-from sloguard.core.text import format_duration, format_value
+from sloguard.core.text import format_duration, format_series, format_value
 
 Document = Mapping[str, Any]
 
@@ -159,6 +159,38 @@ def alert_lines(document: Document) -> Iterator[str]:
         after = format_duration(float(alert["time_to_alert_seconds"]))
         until = f"until {alert['ends_at'][11:]}" if alert["ends_at"] else "still firing at the end"
         yield f"alert {alert['name']} fired {after} after the fault, {until}"
+
+
+def budget_lines(document: Document) -> Iterator[str]:
+    """Each error budget that was asked about: what was left before the run, what it spent, what is left.
+
+    Where only what the run spent is known that is among the ``key_times``.
+    """
+    for entry in document.get("budget") or ():
+        guard, gate = entry.get("guard"), entry.get("gate")
+        if entry["left_before"] is not None:
+            yield _budget_line(entry)
+        elif gate is not None or guard is not None:
+            yield f"error budget of {entry['slo']}: unknown: {entry['reason']}"
+        for limit in (gate, guard):
+            if limit is not None and limit["verdict"] != Verdict.MET:
+                yield limit["reason"]
+
+
+def _budget_line(entry: Mapping[str, Any]) -> str:
+    name = format_series(entry["slo"], tuple(entry["labels"].items()))
+    period = format_duration(float(entry["period_seconds"]))
+    most = "at most " if (entry["known_share"] or 0) < 1 else ""
+    parts = [f"{most}{format_value(entry['left_before'], '%')} left before"]
+    if entry["spent_by_run"] is not None:
+        least = "at least " if entry.get("spent_is_lower_bound") else ""
+        parts.append(f"{least}{format_value(entry['spent_by_run'], '%')} spent by the run")
+    if entry["left_after"] is not None:
+        parts.append(f"{format_value(entry['left_after'], '%')} left")
+    if most:
+        known = format_duration(float(entry["known_share"]) * float(entry["period_seconds"]))
+        parts.append(f"{known} of the period known")
+    return f"error budget of {name}, {period} at {format_value(entry['target'], '%')}: {', '.join(parts)}"
 
 
 _MOST_VICTIMS, _MOST_SUFFERING = 20, 5

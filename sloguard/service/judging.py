@@ -16,8 +16,8 @@ from sloguard.core.objective import parse_duration
 from sloguard.core.outcome import RunFacts, conclude
 from sloguard.core.series import SloEvidence, Surroundings
 from sloguard.engine.options import Options
-from sloguard.engine.rejudge import rejudge
-from sloguard.engine.window import collect, judge_collected
+from sloguard.engine.rejudge import budget_again, rejudge
+from sloguard.engine.window import collect, judge_collected, with_budget
 from sloguard.ports import Clock, Metrics
 from sloguard.ports.service import Window, WindowState
 from sloguard.service.windows import EXPIRED, timeline_of
@@ -75,6 +75,7 @@ def judge_window(
     removed = {label: frozenset(names) for label, names in window.removed.items()}
     collected = collect(experiment, timeline, metrics, clock, options, removed=removed)
     facts = judge_collected(experiment, timeline, collected, run=window.id)
+    facts = with_budget(facts, experiment, metrics, options)
     if window.state is WindowState.EXPIRED:
         facts = replace(facts, inconclusive=(EXPIRED,), notes=(*facts.notes, EXPIRED))
     if window.detail and window.state is WindowState.CLOSED:
@@ -105,15 +106,17 @@ def judge_again(
         )
     kept = tuple(evidence) if other is None else rejudge(evidence, other.slos)
     after = _declared_after(stored.resolved) if other is None else other.phases.after
+    slos = tuple(judge_slo(e, timeline, stored.surroundings, after) for e in kept)
     facts = RunFacts(
         experiment=stored.title,
         run=run,
         timeline=timeline,
-        slos=tuple(judge_slo(e, timeline, stored.surroundings, after) for e in kept),
+        slos=slos,
         # With its own objectives it is the same run: a fault that was not injected still counts.
         activities=stored.activities if other is None else (),
         alerts=tuple((stored.document or {}).get("alerts", ())),
         notes=(f"judged again from the samples of run {stored.id}",),
+        budget=budget_again(slos, stored.document, timeline),
     )
     experiment = Experiment(
         title=stored.title,

@@ -47,6 +47,7 @@ class Builder:
             probes=self._section("hypothesis"),
             guards=tuple(values.get("abort-when") or ()),
             alerts=values.get("alerts") or Alerting(),
+            budget=values.get("budget"),
             method=self._section("method"),
             rollbacks=self._section("rollbacks"),
             controls=self.top_controls,

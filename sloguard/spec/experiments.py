@@ -9,6 +9,7 @@ from sloguard.documents.tree import Node, shown
 from sloguard.spec import scalars as s
 from sloguard.spec.activities import CONTROLS, ActivityOrRef
 from sloguard.spec.alerts import ALERTS
+from sloguard.spec.budget import BUDGET, BudgetedSlos
 from sloguard.spec.errors import Reader
 from sloguard.spec.providers import PROVIDER
 from sloguard.spec.shapes import Anything, Json, Key, ListOf, MappingOf, late
@@ -100,7 +101,7 @@ HYPOTHESIS = Table(
     open=True,
     literal=True,
     whole=True,
-    elsewhere=dict.fromkeys(("phases", "abort-when", "alerts", "method", "rollbacks"), "at the top level"),
+    elsewhere=dict.fromkeys(("phases", "abort-when", "budget", "alerts", "method", "rollbacks"), "at the top level"),
 )  # fmt: skip
 
 RUNTIME = Table(
@@ -149,7 +150,7 @@ _ALERTS = Key("alerts", ALERTS, ALERTS.doc, nullable=True,
 
 EXPERIMENT = Table(
     "experiment",
-    "A Chaos Toolkit experiment with sloguard's keys: phases, slos, abort-when, alerts.",
+    "A Chaos Toolkit experiment with sloguard's keys: phases, slos, abort-when, alerts, budget.",
     (
         Key("version", Anything(), "Version of the experiment.", critical=False),
         _TITLE,
@@ -166,6 +167,7 @@ EXPERIMENT = Table(
         Key("abort-when", GUARDS, "Guard rails: the run is stopped and undone when one of them trips.",
             mistaken=("abort", "abort-if", "guards", "guard-rails", "guardrails", "stop-when")),
         _ALERTS,
+        Key("budget", BUDGET, BUDGET.doc, mistaken=("error-budget", "budgets", "slo-budget")),
         Key("method", ListOf(ActivityOrRef(), "activities"),
             "Actions and probes, carried out in this order. May be empty.", required=True,
             mistaken=("steps", "actions", "activities")),
@@ -182,6 +184,7 @@ EXPERIMENT = Table(
     literal=True,
     whole=True,
     elsewhere=dict.fromkeys(("slos", "probes"), "under 'steady-state-hypothesis'"),
+    rules=(BudgetedSlos(),),
 )  # fmt: skip
 
 SLO_FILE = Table(

@@ -95,6 +95,9 @@ class Together:
             if node.get(key) is not None and node.get(partner) is None:
                 message = f"'{key}' without '{partner}': no error budget can be told"
                 reader.warn(node.place(key), path, message, hint=f"add '{partner}'")
+        if node.get("budget_left") is not None and node.get("target") is None:
+            message = "'budget_left' without 'target' and 'period': no error budget can be told"
+            reader.warn(node.place("budget_left"), path, message, hint="add both")
 
     def schema(self) -> Json:
         return {}

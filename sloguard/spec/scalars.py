@@ -62,6 +62,17 @@ STEP = Scalar(
     },
 )
 SHARE = Scalar("a percentage or a share from 0 to 1", v.share, _SHARE_FORM)
+POSITIVE_SHARE = Scalar(
+    "a percentage or a share above 0, up to 1",
+    v.positive_share,
+    {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            {"type": "string", "pattern": _SHARE_PATTERN},
+        ]
+    },
+)
+BURN_RATE = Scalar("a number above 0", v.number(above=0), {"type": "number", "exclusiveMinimum": 0})
 TARGET = Scalar(
     "a percentage or a share between 0 and 1, such as 99.9% or 0.999",
     v.target,

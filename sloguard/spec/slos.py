@@ -170,6 +170,14 @@ SLO = Table(
             examples=("30d",),
             mistaken=("window",),
         ),
+        Key(
+            "budget_left",
+            s.QUERY,
+            "PromQL of the share of the error budget that is left (1: all of it), where a rule records it. "
+            "Without it that is asked over the whole period from the SLO's own queries.",
+            examples=('1 - slo:sli_error:ratio_rate30d{slo="checkout"} / 0.001',),
+            mistaken=("budget", "budget-query", "error-budget"),
+        ),
     ),
     rules=(OneQuery(), UpperBounds(), Together()),
     finish=_slo,

@@ -117,6 +117,14 @@ def share(value: Any) -> float:
     return found
 
 
+def positive_share(value: Any) -> float:
+    """A share above 0."""
+    found = share(value)
+    if found <= 0:
+        raise ValueError(f"found {value}")
+    return found
+
+
 def target(value: Any) -> float:
     """A share strictly between 0 and 1: a target of 100% leaves no budget at all."""
     found = share(value)

@@ -13,6 +13,7 @@ from sloguard.core.text import format_duration, format_series, format_value
 from sloguard.ports.service import Job
 from sloguard.render.summary import (
     OUTCOME_SENTENCES,
+    budget_lines,
     key_times,
     probe_rows,
     slo_rows,
@@ -49,6 +50,7 @@ def report(here: Service, run: StoredRun, job: Job | None, refused: Refused | No
         told=story(events, document, run.timeline),
         offset=offset_text,
         alerts=[_alert(alert) for alert in document.get("alerts") or ()],
+        budgets=list(budget_lines(document)) if document else [],
         victims=victim_lines(document),
         notes=document.get("notes") or (),
         faults=run.faults,
