@@ -97,3 +97,14 @@ def quoted(text: str) -> str:
     """A text as PromQL writes it, in double quotes."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def one_line(query: str) -> str:
+    """The same query without comments and in one line, so that it can stand inside another one."""
+    pieces: list[str] = []
+    done = 0
+    for token in tokenize(query):
+        gap = query[done : token.offset]
+        pieces += [" " if gap and pieces else "", token.text]
+        done = _end(token)
+    return "".join(pieces)

@@ -1,0 +1,221 @@
+"""Unit tests of a level's rules for promtool: does the right alert fire when the budget burns, and nothing else?
+
+What is expected is computed here, from shares of bad minutes and the burn rates of ``core.burning``, and not from the
+rules that are tested. Moments at which a burn rate is too near its threshold to tell are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sloguard.core.burning import Burn
+from sloguard.core.service_levels import Budgeting, ServiceLevel, complement
+from sloguard.promql.windowed import quoted, window_text
+from sloguard.render.rules.files import as_yaml
+from sloguard.render.rules.groups import LevelRules
+from sloguard.render.rules.series import ALERT
+from sloguard.render.rules.simulation import PER_MINUTE, Made, blur_of, simulated, stood_in
+
+#: A burn rate this close to its threshold (relative) may be taken for either side of it.
+_NEAR = 0.1
+_HEALTHY, _HOUR = 30, 60
+#: The longest simulation, minutes: windows are as long as the history at most, so short ones say as much.
+_LONG = 150
+#: How often promtool evaluates the rules, minutes: every bad spell of a simulation lasts as long or longer.
+_EVALUATED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``shares``: how bad each minute is. ``at``: minutes at which the alerts are looked at."""
+
+    name: str
+    shares: tuple[float, ...]
+    at: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TestFile:
+    """``rules``: the levels that it needs rules of. ``stand_ins``: they are not those of the SLO file."""
+
+    text: str
+    levels: tuple[ServiceLevel, ...]
+    stand_ins: bool
+
+
+def test_files(
+    rules: Sequence[LevelRules], rule_file: str, stand_in_file: str
+) -> tuple[TestFile, ...]:
+    """One file of tests for the levels whose queries can be simulated, and one for the rest, if there are any.
+
+    Each names the file of rules that it tests, as given.
+    """
+    made: dict[bool, list[tuple[ServiceLevel, list[dict[str, Any]]]]] = {False: [], True: []}
+    for one in rules:
+        away = simulated(one.level, (0.0, 1.0)) is None
+        level = stood_in(one.level) if away else one.level
+        made[away].append((level, _tests(level, one)))
+    files = []
+    for stand_ins, found in made.items():
+        if found:
+            document = {
+                "rule_files": [stand_in_file if stand_ins else rule_file],
+                "evaluation_interval": f"{_EVALUATED}m",
+                "tests": [test for _, tests in found for test in tests],
+            }
+            levels = tuple(level for level, _ in found)
+            files.append(TestFile(_HEADER + as_yaml(document), levels, stand_ins))
+    return tuple(files)
+
+
+_HEADER = "# Made by 'sloguard rules test': run it with 'promtool test rules'.\n"
+
+
+def _tests(level: ServiceLevel, rules: LevelRules) -> list[dict[str, Any]]:
+    found = [_test(level, rules.burns.alerts, scenario) for scenario in scenarios(level, rules)]
+    return [test for test in found if test is not None] + [_idle(level)]
+
+
+def scenarios(level: ServiceLevel, rules: LevelRules) -> list[Scenario]:
+    """Stories of a level: a fast burn and its end, a slow burn, and one that the objective allows."""
+    budget, alerts = level.budget, rules.burns.alerts
+    if not alerts:
+        return []
+    paint = _painter(level)
+    worst = min(1.0, 2 * max(burn.factor for burn in alerts) * budget)
+    start = max(_HEALTHY, 2 * _slice_minutes(level))
+    until = start + _HOUR + 6 + 2 * _slice_minutes(level)
+    fast = [0.0] * start + paint(worst, until - start, burst=True) + [0.0] * 46
+    stories = [
+        Scenario(
+            "a fast burn raises alerts, and its end takes them back",
+            tuple(fast),
+            (start - 2, until, until + 44),
+        ),
+        Scenario(
+            "what the objective allows raises nothing",
+            tuple(paint(0.8 * min(burn.factor for burn in alerts) * budget, _LONG)),
+            (_HOUR, 100, _LONG - 2),
+        ),
+    ]
+    pages, tickets = rules.burns.of("page"), rules.burns.of("ticket")
+    if pages and tickets:
+        between = (min(b.factor for b in pages) + min(b.factor for b in tickets)) / 2
+        stories.append(
+            Scenario(
+                "a slow burn raises a ticket and no page",
+                tuple(paint(between * budget, _LONG)),
+                (_HOUR, 80, 100, 120, _LONG - 2),
+            )
+        )
+    return stories
+
+
+def _slice_minutes(level: ServiceLevel) -> int:
+    return 0 if level.slice_window is None else int(np.ceil(level.slice_window / 60))
+
+
+def _painter(level: ServiceLevel) -> Callable[..., list[float]]:
+    """Minutes with a share of bad: each of them a little where that counts, else a few of them wholly."""
+    graded = level.indicator.threshold is None and level.budgeting is not Budgeting.TIMESLICES
+
+    def paint(share: float, count: int, *, burst: bool = False) -> list[float]:
+        if graded:
+            return [round(share, 6)] * count
+        if burst:
+            return [1.0] * count
+        # A slice is bad as soon as some of it is: bad minutes are rarer by that much.
+        spell = _EVALUATED + max(0, _slice_minutes(level) - 1) + blur_of(level).minutes
+        every = int(np.ceil(spell / share / _EVALUATED)) * _EVALUATED
+        return [float(minute % every >= every - _EVALUATED) for minute in range(count)]
+
+    return paint
+
+
+def expected(
+    level: ServiceLevel, alerts: Iterable[Burn], shares: Sequence[float], minute: int
+) -> dict[str, bool | None]:
+    """By severity: whether it fires; None where that is too close to tell."""
+    told = _told(level, np.asarray(shares))
+    found: dict[str, bool | None] = {}
+    for burn in alerts:
+        ratios = []
+        for window in (burn.long, burn.short):
+            length = int(min(round(window / 60), minute + 1))
+            ratios.append(
+                float(told[minute + 1 - length : minute + 1].mean()) / burn.threshold(level.budget)
+            )
+        lowest = min(ratios)
+        fires = None if abs(lowest - 1) < _NEAR else lowest > 1
+        before = found.get(burn.severity, False)
+        found[burn.severity] = (
+            True if fires or before else (None if None in (fires, before) else False)
+        )
+    return found
+
+
+def _told(level: ServiceLevel, shares: Any) -> Any:
+    """What each minute counts for: its share of bad, or that of the slice that ends with it."""
+    blur = blur_of(level)
+    if blur.minutes:
+        shares = _trailing(shares, blur.minutes)
+        if blur.beyond is not None:
+            shares = (shares > blur.beyond + 1e-9).astype(float)
+    length = _slice_minutes(level)
+    if not length:
+        return shares
+    means = _trailing(shares, length)
+    if level.budgeting is Budgeting.RATIO_TIMESLICES:
+        return means
+    return (means > complement(level.slice_target) + 1e-9).astype(float)
+
+
+def _trailing(values: Any, length: int) -> Any:
+    """The mean of the last ``length`` values at each of them."""
+    return np.array([values[max(0, i + 1 - length) : i + 1].mean() for i in range(len(values))])
+
+
+def _test(level: ServiceLevel, alerts: Sequence[Burn], scenario: Scenario) -> dict[str, Any] | None:
+    checks = []
+    for minute in scenario.at:
+        found = expected(level, alerts, scenario.shares, minute)
+        if None not in found.values():
+            checks.append(_check(level, minute, [s for s, fires in found.items() if fires]))
+    series = simulated(level, scenario.shares)
+    if not checks or series is None:
+        return None
+    return _named(level, scenario.name, series, checks)
+
+
+def _idle(level: ServiceLevel) -> dict[str, Any]:
+    """Nothing happens: counters stand still, gauges are gone."""
+    quiet = (0.0,) * (_HOUR + 2)
+    series = simulated(level, quiet) or []
+    still = [Made(one.series, (one.values[0],) * len(one.values)) for one in series]
+    made = still if level.indicator.total is not None else []
+    return _named(level, "no traffic raises nothing", made, [_check(level, _HOUR, [])])
+
+
+def _named(
+    level: ServiceLevel, name: str, series: Sequence[Made], checks: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "name": f"{level.name}: {name}",
+        "interval": window_text(60 / PER_MINUTE),
+        "input_series": [one.as_input() for one in series],
+        "promql_expr_test": checks,
+    }
+
+
+def _check(level: ServiceLevel, minute: int, severities: Iterable[str]) -> dict[str, Any]:
+    name = quoted(level.name)
+    alerts = f'ALERTS{{alertname="{ALERT}", alertstate="firing", slo={name}}}'
+    return {
+        "expr": f"count by (severity) ({alerts})",
+        "eval_time": window_text(minute * 60),
+        "exp_samples": [{"labels": f'{{severity="{s}"}}', "value": 1} for s in sorted(severities)],
+    }
