@@ -12,7 +12,9 @@ from typing import Any
 from sloguard.settings.alerts import AlertsSettings
 from sloguard.settings.fields import setting
 from sloguard.settings.grafana import GrafanaSettings
+from sloguard.settings.notify import ChannelSettings, NotifySettings
 from sloguard.settings.outbox import OutboxSettings
+from sloguard.settings.reports import ReportSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +273,10 @@ class ServeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All groups. ``origins``: where each setting that is no default came from, by its name."""
+    """All groups. ``origins``: where each setting that is no default came from, by its name.
+
+    ``channels``: those of notify.channels, which only a file can hold.
+    """
 
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
@@ -282,6 +287,9 @@ class Settings:
     alerts: AlertsSettings = field(default_factory=AlertsSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     grafana: GrafanaSettings = field(default_factory=GrafanaSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    channels: tuple[ChannelSettings, ...] = ()
+    reports: ReportSettings = field(default_factory=ReportSettings)
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -295,4 +303,6 @@ GROUPS: Mapping[str, type[Any]] = {
     "alerts": AlertsSettings,
     "outbox": OutboxSettings,
     "grafana": GrafanaSettings,
+    "notify": NotifySettings,
+    "reports": ReportSettings,
 }

@@ -11,7 +11,10 @@ from typing import Any
 from sloguard.documents.files import read_document, read_text
 from sloguard.documents.problems import DocumentError, Problem, did_you_mean, nearest
 from sloguard.documents.tree import Node, shown
+from sloguard.settings.channels import PATH as CHANNELS
+from sloguard.settings.channels import read_channels
 from sloguard.settings.groups import GROUPS, Settings
+from sloguard.settings.notify import ChannelSettings
 from sloguard.settings.table import PREFIX, Setting, describe
 from sloguard.settings.values import Unfit, convert
 
@@ -60,7 +63,7 @@ def load_settings(
         )
         for group, kind in GROUPS.items()
     }
-    return Settings(**groups, origins=reader.origins)
+    return Settings(**groups, channels=reader.channels, origins=reader.origins)
 
 
 def find_file(environ: Mapping[str, str], directory: Path | None = None) -> Path | None:
@@ -91,6 +94,7 @@ class _Reader:
         self.values: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
         self.problems: list[Problem] = []
+        self.channels: tuple[ChannelSettings, ...] = ()
 
     def read_file(self, path: Path) -> None:
         """``group: {key: value}`` in YAML or JSON."""
@@ -123,7 +127,10 @@ class _Reader:
         for key, child in node.value.items():
             line, column = node.place(key)
             at = Problem("", f"{group}.{key}", file, line, column)
-            if key not in keys:
+            if f"{group}.{key}" == CHANNELS:
+                self.channels, problems = read_channels(child, file)
+                self.problems += problems
+            elif key not in keys:
                 self._refuse(
                     at, f"unknown setting '{key}'", ", ".join(keys), did_you_mean(key, keys)
                 )
