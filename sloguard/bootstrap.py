@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sloguard.service.catalogue import Catalogue
     from sloguard.service.jobs import JobDesk
     from sloguard.service.outbox import Courier
+    from sloguard.service.reporting import ReportDesk, ReportSchedule, ReportWriter
     from sloguard.service.running import Service
     from sloguard.service.windows import WindowDesk
     from sloguard.service.worker import Bench
@@ -345,9 +346,54 @@ def service(
             janitor,
             alert_desk(settings, store),
             courier=courier(settings, store, always=True),
+            reports=report_schedule(settings, store, known, name=f"{name}:{os.getpid()}"),
         )
     )
     return made[0]
+
+
+def report_desk(settings: Settings, store: Store, known: Catalogue | None = None) -> ReportDesk:
+    """What makes reports. ``known``: the experiments that there are; else those of the settings.
+
+    Raises ServiceError for directories' permissions that there are not.
+    """
+    from sloguard.service.reporting import ReportDesk, known_of
+
+    group = settings.serve
+    offered = known or (catalogue(settings) if group.experiments else None)
+    return ReportDesk(store, known=lambda: known_of(offered), new_id=new_run_id)
+
+
+def report_writers(_settings: Settings) -> list[ReportWriter]:
+    """What makes messages of a report that is there, one a kind of channel that is set up."""
+    return []
+
+
+def report_schedule(
+    settings: Settings, store: Store, known: Catalogue, *, name: str
+) -> ReportSchedule:
+    """What makes the report of each week, and forgets old ones. Raises OutsideError."""
+    from sloguard.ports import OutsideError
+    from sloguard.render.report import ReportError
+    from sloguard.service.reporting import ReportSchedule, Rhythm, page_link
+    from sloguard.settings.reports import DAYS
+
+    group, rhythm = settings.reports, None
+    if group.weekly != "off":
+        try:
+            rhythm = Rhythm.of(DAYS.index(group.weekly), group.at, group.time_zone, group.weeks)
+        except ReportError as error:
+            raise OutsideError(f"the settings of reports do not fit: {error}") from error
+    return ReportSchedule(
+        report_desk(settings, store, known),
+        store,
+        name=name,
+        rhythm=rhythm,
+        put=store.put,
+        writers=report_writers(settings),
+        link=page_link(settings.serve.base_url),
+        retention_days=group.retention_days,
+    )
 
 
 def alert_desk(settings: Settings, store: Store) -> AlertDesk:

@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "runs": ("sloguard.cli.runs", "List, show, delete and export the runs that were kept."),
     "chart": ("sloguard.cli.chart", "Draw a run's SLOs as PNG, SVG or PDF."),
+    "report": (
+        "sloguard.cli.report",
+        "Write a report of runs, or of a week, as HTML, PDF or Markdown.",
+    ),
     "recover": ("sloguard.cli.recover", "Undo what a killed run left behind."),
     "settings": ("sloguard.cli.settings", "Show every setting, its value and where it came from."),
 }

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 
 from sloguard.ports import OutsideError
-from sloguard.service import alerting
+from sloguard.service import alerting, reporting
 from sloguard.service.alerting import AlertDesk
 from sloguard.service.executor import LOOK_SECONDS, Dispatcher
 from sloguard.service.outbox import Courier
+from sloguard.service.reporting import ReportSchedule
 from sloguard.service.starting import TURN_SECONDS, Janitor
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Service:
         alerts: AlertDesk | None = None,
         *,
         courier: Courier | None = None,
+        reports: ReportSchedule | None = None,
     ) -> None:
         self._dispatcher, self._janitor, self._alerts = dispatcher, janitor, alerts
         self._courier = courier
@@ -51,6 +53,11 @@ class Service:
                 target=self._work_off, args=(alerts,), name="alerts", daemon=True
             )
             self._threads.append(works)
+        if reports is not None:
+            makes = threading.Thread(
+                target=self._make_reports, args=(reports,), name="reports", daemon=True
+            )
+            self._threads.append(makes)
 
     def start(self) -> None:
         """Begin."""
@@ -87,6 +94,11 @@ class Service:
     def _work_off(self, alerts: AlertDesk) -> None:
         while not self._stop.wait(alerting.LOOK_SECONDS):
             self._quietly(alerts.turn)
+
+    def _make_reports(self, reports: ReportSchedule) -> None:
+        while not self._stop.is_set():
+            self._quietly(reports.turn)
+            self._stop.wait(reporting.LOOK_SECONDS)
 
     def _look_around(self) -> None:
         while not self._stop.is_set():
