@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sloguard.chaostoolkit.reading import activities_of, moment, probes_of
+from sloguard.core.alerting import judge_alerts
 from sloguard.core.document import document
 from sloguard.core.events import (
     ActivityEnded,
@@ -271,14 +272,16 @@ class Companion:
         judged = tuple(
             judge_slo(e, timeline, collected.surroundings, after) for e in collected.evidence
         )
+        held = judge_alerts(collected.alerts, self.experiment.alerts, timeline)
         return replace(
             facts,
             timeline=timeline,
             slos=judged,
-            alerts=collected.alerts,
+            alerts=held.entries,
+            alert_scope=held.scope,
             aborted=self._tripped or interrupted,
             inconclusive=(self._blind,) if self._blind else (),
-            notes=(*self._notes, *collected.notes),
+            notes=(*self._notes, *collected.notes, *held.notes),
         )
 
     def _wait_until(self, moment: float, why: str) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sloguard.core.coverage import coverage
 from sloguard.core.model import (
     EXIT_CODES,
     ActivityRecord,
@@ -16,6 +17,7 @@ from sloguard.core.model import (
     Verdict,
 )
 from sloguard.core.outcome import ProbeResult, RunFacts, conclude
+from sloguard.core.proposing import proposed_rule
 from sloguard.core.results import PhaseResult, SeriesResult, SloResult
 from sloguard.core.text import iso_time
 from sloguard.core.victims import victims
@@ -46,6 +48,7 @@ def document(facts: RunFacts) -> Document:
         "slos": slos,
         "probes": [probe_json(probe) for probe in facts.probes],
         "alerts": [safe(alert) for alert in facts.alerts],
+        **_coverage(facts, slos),
         "budget": [safe(entry) for entry in facts.budget],
         "faults": [fault_json(fault) for fault in facts.faults],
         "victims": victims(facts.faults, heavy, facts.timeline),
@@ -87,9 +90,24 @@ def _time_to_alert(facts: RunFacts) -> float | None:
     spans = [
         a["time_to_alert_seconds"]
         for a in facts.alerts
-        if a.get("time_to_alert_seconds") is not None
+        if a.get("time_to_alert_seconds") is not None and a.get("counts", True)
     ]
     return min(spans, default=None)
+
+
+def _coverage(facts: RunFacts, slos: Sequence[Document]) -> Document:
+    """``alert_coverage``, where alerts were read at all."""
+    if facts.alert_scope is None or facts.timeline is None:
+        return {}
+    declared = {slo.name: slo.evidence.slo for slo in facts.slos}
+    found = coverage(
+        slos,
+        facts.alerts,
+        facts.alert_scope,
+        facts.timeline,
+        lambda slo, series: proposed_rule(declared[slo["name"]], series),
+    )
+    return {"alert_coverage": found}
 
 
 def slo_json(slo: SloResult) -> Document:

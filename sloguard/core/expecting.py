@@ -49,9 +49,14 @@ class Firing:
 
     @property
     def shown(self) -> str:
-        """With all labels, as nobody knows which of them tells it from others."""
-        labels = {k: v for k, v in self.episode.labels.items() if k != "alertname"}
-        return format_series(self.episode.name or "an alert", label_set(labels))
+        """As people read it."""
+        return shown_alert(self.episode)
+
+
+def shown_alert(episode: AlertEpisode) -> str:
+    """``HighErrorRate{service="checkout"}``: with all labels, as nobody knows which tell it from others."""
+    labels = {k: v for k, v in episode.labels.items() if k != "alertname"}
+    return format_series(episode.name or "an alert", label_set(labels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sloguard.core.alerting import AlertScope
 from sloguard.core.model import (
     ActivityRecord,
     ActivityStatus,
@@ -42,7 +43,8 @@ class RunFacts:
     """All that an outcome follows from.
 
     ``aborted`` and ``not_started``: why, or empty. ``inconclusive``: reasons of the run as a whole (a
-    guard that could not be read …). ``seed``: of the random choices, where there were any to make. ``alerts``: JSON of alert expectations and alerts, with a verdict.
+    guard that could not be read …). ``seed``: of the random choices, where there were any to make. ``alerts``: JSON of alerts and of
+    what was expected of them, with a verdict; ``alert_scope``: which of them count, where alerts were read.
     ``budget``: JSON of the error budgets, whose guards have a verdict.
     """
 
@@ -59,6 +61,7 @@ class RunFacts:
     alerts: tuple[Mapping[str, Json], ...] = ()
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    alert_scope: AlertScope | None = None
     budget: tuple[Mapping[str, Json], ...] = ()
 
 

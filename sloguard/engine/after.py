@@ -7,6 +7,8 @@ import math
 from sloguard.core.events import PhaseStarted
 from sloguard.core.judge import judge_slo
 from sloguard.core.model import PhaseName
+from sloguard.engine.alert_sources import other_sources
+from sloguard.engine.alert_waiting import looking_on, undecided
 from sloguard.engine.evidence import Collected, collecting
 from sloguard.engine.loop import Work
 from sloguard.engine.queries import Queries
@@ -36,12 +38,12 @@ def watching(session: Session) -> Work[Collected | None]:
         if now >= look_at and metrics is not None and queries is not None:
             end = round(now - queries.delay(session.experiment.slos, session.options), 3)
             collected = yield from _settled(session, metrics, queries, end)
-            if collected is not None:
+            if collected is not None and undecided(session, collected.alerts, end) is None:
                 session.end = end
                 return collected
             look_at = session.now() + _pace(session, queries)
         yield from session.until(lambda: False, min(look_at, until) - session.now())
-    session.end = until
+    session.end = yield from looking_on(session, until)
     return None
 
 
@@ -84,6 +86,7 @@ def _settled(
         session.options,
         removed=session.removed,
         give_up=lambda: session.stop is not None,
+        sources=other_sources(session),
     )
     session.check()
     declared = session.experiment.phases.after

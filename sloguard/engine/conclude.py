@@ -17,6 +17,8 @@ from sloguard.core.judge import judge_slo
 from sloguard.core.model import Outcome, PhaseName
 from sloguard.core.outcome import RunFacts, conclude
 from sloguard.engine.activities import journal_run
+from sloguard.engine.alert_findings import alerts_alone, hold_alerts
+from sloguard.engine.alert_sources import other_sources
 from sloguard.engine.budgeting import asking_history, entries
 from sloguard.engine.evidence import Collected, collecting
 from sloguard.engine.loop import Work
@@ -25,7 +27,8 @@ from sloguard.engine.session import Session
 
 def settling(session: Session) -> Work[None]:
     """Wait until Prometheus can have the last point. Asking to stop ends the wait."""
-    if session.queries is None or session.end is None or not session.experiment.slos:
+    asked = session.experiment.slos or session.experiment.alerts.declared
+    if session.queries is None or session.end is None or not asked:
         return
     if session.stop is not None and session.stop.kind == "asked":
         return
@@ -40,7 +43,10 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
     """The evidence over the whole timeline, told and judged. A Prometheus that is away is waited for."""
     metrics, queries, timeline = session.ports.metrics, session.queries, session.timeline()
     experiment, options = session.experiment, session.options
-    if metrics is None or queries is None or timeline is None or not experiment.slos:
+    if timeline is None:
+        return
+    if metrics is None or queries is None or not (experiment.slos or experiment.alerts.declared):
+        yield from alerts_alone(session, timeline)
         return
     collected = early
     if collected is None:
@@ -57,10 +63,12 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
             patience=patience,
             removed=session.removed,
             give_up=lambda: len(session.control.reasons) > asked,
+            sources=other_sources(session),
+            alerts_alone=experiment.alerts.declared,
         )
         yield from session.hear()
     session.notes.extend(collected.notes)
-    session.alerts = collected.alerts
+    hold_alerts(session, collected.alerts, timeline)
     for evidence in collected.evidence:
         yield EvidenceCollected(session.now(), evidence)
     yield SurroundingsCollected(session.now(), collected.surroundings)
@@ -96,6 +104,7 @@ def _facts(session: Session, not_started: str) -> RunFacts:
         budget = entries(session, over=False)
         return replace(facts, not_started=not_started, slos=session.gate, budget=budget)
     facts = replace(facts, timeline=session.timeline(), slos=session.slos, alerts=session.alerts)
+    facts = replace(facts, alert_scope=session.alert_scope)
     facts = replace(facts, budget=entries(session, over=True))
     stop = session.stop
     if stop is None:

@@ -6,15 +6,16 @@ import functools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from sloguard.core import alerts
+from sloguard.core.alerting import AlertsRead
 from sloguard.core.arrays import Floats
 from sloguard.core.model import Slo, Timeline
 from sloguard.core.series import Matrix, SloEvidence, Surroundings
 from sloguard.core.windows import Grid, pinned_grid
+from sloguard.engine.alert_sources import asking_sources
 from sloguard.engine.loop import Loop, Work
 from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Task
@@ -27,6 +28,7 @@ from sloguard.ports import (
     MetricsRefused,
     MetricsUnreachable,
 )
+from sloguard.ports.alerts import AlertSource
 
 #: Between two attempts while a Prometheus that is away is waited for, seconds.
 _AGAIN = 2.0
@@ -36,6 +38,7 @@ _FINAL = (BadQuery, MetricsRefused, AnswerTooLarge)
 _Key = tuple[str, str]
 _UP: _Key = ("", "up")
 _ALERTS: _Key = ("", "alerts")
+_SINCE: _Key = ("", "alerts since")
 
 
 @dataclass(slots=True)
@@ -55,7 +58,7 @@ class Collected:
     evidence: tuple[SloEvidence, ...]
     surroundings: Surroundings
     notes: tuple[str, ...] = ()
-    alerts: tuple[Mapping[str, Any], ...] = ()
+    alerts: AlertsRead = field(default_factory=AlertsRead)
 
 
 @dataclass(slots=True)
@@ -133,11 +136,14 @@ def collecting(
     removed: Mapping[str, frozenset[str]] | None = None,
     give_up: Callable[[], bool] = lambda: False,
     window: float | None = None,
+    sources: Sequence[AlertSource] = (),
+    alerts_alone: bool = False,
 ) -> Work[Collected]:
     """Everything the judge needs of a timeline. Never raises for what Prometheus does.
 
     A query that fails ends as its SLO's ``error``. ``patience``: how long a Prometheus that is away is
     waited for, seconds. ``window``: the length that tells references, where it is not the timeline's.
+    ``sources``: who else knows of alerts. ``alerts_alone``: they are wanted without an SLO, too.
     """
     grids = {slo.name: pinned_grid(timeline, queries.step(slo, options)) for slo in slos}
     jobs = deque(
@@ -145,9 +151,10 @@ def collecting(
         for slo in slos
         for role, query in slo.queries.items()
     )
-    if slos:
+    if slos or alerts_alone:
         up = _up_job(slos, queries, timeline, options)
         jobs += [up, _Job(_ALERTS, alerts.QUERY, up.grid)]
+        jobs.append(_Job(_SINCE, alerts.SINCE_QUERY, up.grid))
     fetch = _Fetch(loop, metrics, jobs, options.concurrency, loop.now() + patience, give_up)
     yield from fetch.all()
     length = timeline.end - timeline.fault if window is None else window
@@ -158,15 +165,30 @@ def collecting(
     evidence = tuple(
         _evidence(slo, grids[slo.name], fetch, queries, length, timeline.fault) for slo in slos
     )
-    asides = {_UP: "'up'", _ALERTS: "alerts"}
-    notes = [
-        f"the query for {asides[k]} failed: {e}" for k, e in fetch.errors.items() if k in asides
-    ]
-    fired: tuple[Mapping[str, Any], ...] = ()
-    if _ALERTS in fetch.answers:
-        fired, note = alerts.alerts_of(fetch.answers[_ALERTS], timeline)
-        notes += [note] if note else []
-    return Collected(evidence, surroundings, tuple(notes), fired)
+    read = yield from _read_alerts(loop, fetch, silence, surroundings, timeline, sources)
+    notes = [f"the query for 'up' failed: {fetch.errors[_UP]}"] if _UP in fetch.errors else []
+    notes += read.unread
+    return Collected(evidence, surroundings, tuple(notes), read)
+
+
+def _read_alerts(
+    loop: Loop,
+    fetch: _Fetch,
+    silence: Floats,
+    surroundings: Surroundings,
+    timeline: Timeline,
+    sources: Sequence[AlertSource],
+) -> Work[AlertsRead]:
+    """What Prometheus recorded, and what everybody else who is asked tells."""
+    told = yield from asking_sources(loop, sources, timeline.start, timeline.end)
+    if _ALERTS in fetch.errors:
+        unread = f"the query for alerts failed: {fetch.errors[_ALERTS]}"
+        return replace(told, unread=(unread, *told.unread))
+    if _ALERTS not in fetch.answers:
+        return told
+    found = alerts.episodes_of(fetch.answers[_ALERTS], fetch.answers.get(_SINCE), silence)
+    away = alerts.spans_of(silence, surroundings.away_step)
+    return replace(told, episodes=(*found, *told.episodes), away=away)
 
 
 def _silence(surroundings: Surroundings, fault: float) -> Floats:
@@ -238,8 +260,9 @@ def _up_job(slos: Sequence[Slo], queries: Queries, timeline: Timeline, options: 
     The shortest of the scrape intervals: with a longer window a Prometheus that was away would look
     as if it had been there.
     """
-    shortest = min(queries.slos[slo.name].scrape_interval or options.fallback_step for slo in slos)
-    step = min(queries.step(slo, options) for slo in slos)
+    usual = options.fallback_step
+    shortest = min((queries.slos[slo.name].scrape_interval or usual for slo in slos), default=usual)
+    step = min((queries.step(slo, options) for slo in slos), default=options.step or usual)
     window = max(round(shortest * 2000), 1000)
     return _Job(_UP, f"count(count_over_time(up[{window}ms]))", pinned_grid(timeline, step))
 

@@ -50,6 +50,7 @@ def context_of(session: Session, stop: threading.Event) -> Context:
         seed=session.seed,
         run=session.run,
         cluster=session.ports.clusters,
+        silences=session.ports.silences,
         folder=os.path.dirname(session.experiment.source),
     )
 

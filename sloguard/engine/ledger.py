@@ -12,6 +12,7 @@ from typing import Any
 from sloguard.core.model import FaultRecord, Json
 from sloguard.engine.ports_bundle import Task
 from sloguard.faults.base import Fault, FaultError, Injection, find_fault
+from sloguard.faults.silencing import NAME as SILENCE
 from sloguard.ports import Intent, Ledger
 
 #: Beside the fault's own record: how a person undoes it, and which module brings the fault.
@@ -60,6 +61,11 @@ class Injected:
         record = {k: v for k, v in intent.record.items() if k not in (_BY_HAND, _MODULE)}
         by_hand, module = intent.record.get(_BY_HAND, ""), intent.record.get(_MODULE, "")
         return cls(intent, record, str(by_hand), str(module))
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is undone after everything else, and told in words: a silence breaks nothing."""
+        return self.intent.fault == SILENCE
 
     @property
     def injecting(self) -> bool:

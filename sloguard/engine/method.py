@@ -18,6 +18,8 @@ def playing(session: Session, activities: Activities, controls: Controls) -> Wor
     session.method_begun = session.method_hooks_open = True
     if session.watcher is not None:
         session.watcher.start_guarding()
+    if session.alert_watch is not None:
+        session.alert_watch.start_guarding()
     background, probing = Background(), Background()
     over: list[bool] = []
     if session.experiment.probes and asks(session.experiment, PhaseName.DURING):

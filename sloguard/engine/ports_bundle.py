@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from sloguard.ports import Clock, Clusters, Ledger, Locks, Metrics, ambient
+from sloguard.ports.alerts import AlertSource
+from sloguard.ports.silences import Silences
 from sloguard.providers.result import Result, UrlPolicy
 
 T = TypeVar("T")
@@ -107,7 +109,8 @@ class Ports:
     for guards and the live picture; ``metrics`` if None. The ledger is called from several threads.
     ``call`` carries an activity out, ``check`` says why one could not be; ``beat`` tells the store now
     and then that the run is alive, where nothing else does. ``clusters``: those that faults work on.
-    ``allow_url`` says why a fault may not call a URL, or None where it may."""
+    ``allow_url`` says why a fault may not call a URL, or None where it may. ``alert_sources``: who knows of
+    alerts beside Prometheus itself; ``silences``: the Alertmanager in which alerts can be silenced."""
 
     metrics: Metrics | None
     clock: Clock
@@ -120,3 +123,5 @@ class Ports:
     beat: Callable[[str], object] | None = None
     clusters: Clusters = ambient.cluster
     allow_url: UrlPolicy = lambda _url: None
+    alert_sources: Sequence[AlertSource] = ()
+    silences: Silences | None = None

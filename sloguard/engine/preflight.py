@@ -16,6 +16,7 @@ from sloguard.core.events import Event, Note
 from sloguard.core.model import Activity, Guard, Slo
 from sloguard.core.series import Vector
 from sloguard.core.text import format_duration, format_series, format_value
+from sloguard.engine.alert_checks import checking_alerts
 from sloguard.engine.aliases import refusal, tolerance_provider, unread_credentials
 from sloguard.engine.findings import Findings
 from sloguard.engine.guard import Unreadable, Values, breaches, shown
@@ -45,6 +46,7 @@ def preflight(session: Session) -> Work[None]:
             "prometheus",
             "the experiment has SLOs or guards, and no Prometheus is configured; give --prometheus URL",
         )
+    yield from checking_alerts(found)
     yield from _activities(found)
     permissions = yield from asking(found)
     yield from _faults(found, permissions)
@@ -54,7 +56,7 @@ def preflight(session: Session) -> Work[None]:
 
 def _prometheus(found: Findings, metrics: Metrics) -> Work[None]:
     session, experiment = found.session, found.session.experiment
-    if not experiment.slos and not experiment.guards:
+    if not experiment.slos and not experiment.guards and not experiment.alerts.declared:
         return
     try:
         offset = yield from session.attempt(metrics.clock_offset, "clock offset")

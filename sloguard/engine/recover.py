@@ -25,7 +25,7 @@ from sloguard.engine.loop import Work
 from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Ports
 from sloguard.engine.session import Session
-from sloguard.engine.undo import by_hand, left_rollback, undoing
+from sloguard.engine.undo import by_hand, left_rollback, undoing, undoing_last
 from sloguard.host.marks import processes_of
 from sloguard.host.signals import end
 from sloguard.ports import Held, Runs, UnfinishedRun
@@ -125,6 +125,7 @@ class _Recovery:
         yield from self._leave_what_cannot_be_run()
         controls = Controls(session)
         yield from undoing(session, Activities(session, controls), controls)
+        yield from undoing_last(session, patient=True)
         yield from session.drain()
         yield from self._close()
 

@@ -10,18 +10,21 @@ from sloguard.core.events import Event, Note, RunEnded, RunStarted
 from sloguard.core.model import Experiment, PhaseName
 from sloguard.engine.activities import Activities
 from sloguard.engine.after import watching
+from sloguard.engine.alert_sources import other_sources
+from sloguard.engine.alert_watch import AlertWatch
 from sloguard.engine.budget_watch import guard_budgets
 from sloguard.engine.conclude import collecting_all, ending, journal, settling
 from sloguard.engine.control import Control
 from sloguard.engine.controls import Controls
 from sloguard.engine.evidence import Collected
 from sloguard.engine.gate import baselines, gate, hypothesis
-from sloguard.engine.loop import Work
+from sloguard.engine.loop import Background, Work
 from sloguard.engine.method import playing
 from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Ports
 from sloguard.engine.preflight import preflight
 from sloguard.engine.session import NotStarted, Session, Stop, Stopped
+from sloguard.engine.silencing import ending_silence, making_silence
 from sloguard.engine.strategy import as_asked, asks
 from sloguard.engine.undo import undoing
 from sloguard.engine.watch import Watcher
@@ -168,6 +171,11 @@ class _Run:
     def _watch(self) -> None:
         session = self.session
         live = session.ports.live or session.ports.metrics
+        alerting, others = session.experiment.alerts, other_sources(session)
+        if alerting.abort_on or others:
+            session.alert_watch = AlertWatch(
+                session.loop, live, others, alerting, session.options, self._tripped
+            )
         if live is None or session.queries is None:
             return
         session.watcher = Watcher(
@@ -194,16 +202,24 @@ class _Run:
         watcher = self.session.watcher
         if watcher is not None:
             watcher.guarding, watcher.phase = False, None
+        if self.session.alert_watch is not None:
+            self.session.alert_watch.guarding = False
 
     def _method(self) -> Work[None]:
         session = self.session
         broken: Exception | None = None
+        silencing = Background()
+        silencing.start(making_silence(session))
         try:
-            yield from playing(session, self.activities, self.controls)
+            yield from silencing.alongside(
+                playing(session, self.activities, self.controls), Stopped
+            )
         except Stopped:
             pass
         except Exception as error:  # noqa: BLE001 - undone first, then raised
             broken = error
+        finally:
+            silencing.close()
         self._unwatch()
         yield from undoing(session, self.activities, self.controls)
         if broken is not None:
@@ -213,16 +229,22 @@ class _Run:
         session = self.session
         if session.stop is not None or session.fault is None:
             session.end = session.restored
+            yield from ending_silence(session, patient=False)
             return None
         if session.watcher is not None:
             session.watcher.phase = PhaseName.AFTER
             session.watcher.start_guarding()
+        if session.alert_watch is not None:
+            session.alert_watch.start_guarding()
+        silencing = Background()
+        silencing.start(ending_silence(session, patient=False))
         try:
-            return (yield from watching(session))
+            return (yield from silencing.alongside(watching(session)))
         except Stopped:
             session.end = max(session.now(), session.restored or 0.0)
             return None
         finally:
+            silencing.close()
             self._unwatch()
 
     def _judge(self, early: Collected | None) -> Work[None]:
@@ -250,6 +272,7 @@ class _Run:
             return
         if session.method_begun:
             yield from undoing(session, self.activities, self.controls)
+            yield from ending_silence(session, patient=True)
         if self._experiment_open:
             self._experiment_open = False
             state = journal(session, self._refusal)

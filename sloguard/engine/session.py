@@ -33,8 +33,11 @@ from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Ports, Task
 
 if TYPE_CHECKING:
+    from sloguard.core.alerting import AlertScope
+    from sloguard.engine.alert_watch import AlertWatch
     from sloguard.engine.queries import Queries
     from sloguard.engine.watch import Watcher
+    from sloguard.ports.alerts import AlertSource
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -99,10 +102,13 @@ class Session:
         self.gate: tuple[SloResult, ...] = ()
         self.slos: tuple[SloResult, ...] = ()
         self.alerts: tuple[Mapping[str, Any], ...] = ()
+        self.alert_scope: AlertScope | None = None
+        self.alert_sources: list[AlertSource] | None = None
         self.histories: tuple[History, ...] = ()
         self.notes: list[str] = []
         self.queries: Queries | None = None
         self.watcher: Watcher | None = None
+        self.alert_watch: AlertWatch | None = None
 
     def provider_of(self, activity: Activity) -> dict[str, Any]:
         """What is called for an activity, variables filled in; raises Refused where nothing can be."""
@@ -194,6 +200,8 @@ class Session:
         yield from self.hear()
         if self.watcher is not None:
             yield from self.watcher.poll()
+        if self.alert_watch is not None:
+            yield from self.alert_watch.poll()
         yield from self.drain()
         self._beat()
         self.loop.rest()

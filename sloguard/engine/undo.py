@@ -55,6 +55,16 @@ def undoing(session: Session, activities: Activities, controls: Controls) -> Wor
     session.undone = True
 
 
+def undoing_last(session: Session, *, patient: bool) -> Work[None]:
+    """Undo what outlasts the fault. Without patience it is tried once, and what is left is left to the
+    end of the run."""
+    if patient:
+        yield from _undo_all(session, last=True)
+        return
+    for entry in [e for e in session.injected if e.lasts and not e.over]:
+        yield from _undo_one(session, entry)
+
+
 def _await_running(session: Session) -> Work[None]:
     """Whatever still goes on has this long to end before the declared rollbacks begin."""
     yield from session.until(
@@ -64,11 +74,15 @@ def _await_running(session: Session) -> Work[None]:
     )
 
 
-def _undo_all(session: Session) -> Work[None]:
+def _undo_all(session: Session, *, last: bool = False) -> Work[None]:
     """In rounds over all that is left, so that a stubborn one does not keep the rest waiting."""
     options = session.options
     deadline, pause, rounds = session.now() + options.undo_patience, _FIRST_PAUSE, 0
-    while pending := [entry for entry in reversed(session.injected) if not entry.over]:
+
+    def left() -> list[Injected]:
+        return [e for e in reversed(session.injected) if not e.over and e.lasts is last]
+
+    while pending := left():
         for entry in pending:
             yield from _undo_one(session, entry)
         rounds += 1
@@ -85,7 +99,11 @@ def _undo_all(session: Session) -> Work[None]:
             error = session.masker.text(entry.error)
             mark = functools.partial(session.ports.ledger.mark, entry.intent.id, "failed", error)
             session.keep(mark, f"left {entry.intent.target}")
-            yield session.tell(entry.told("left", detail=entry.error))
+            if entry.lasts and entry.injected_at is None and entry.task is not None:
+                text = f"whether there is a silence is not known ({entry.error}); {entry.by_hand}"
+                session.say("warning", text)
+            else:
+                yield session.tell(entry.told("left", detail=entry.error))
 
 
 def _undo_one(session: Session, entry: Injected) -> Work[None]:
@@ -114,6 +132,9 @@ def _undo_one(session: Session, entry: Injected) -> Work[None]:
         lambda: session.ports.ledger.mark(entry.intent.id, "undone", session.masker.text(done)),
         f"undone {entry.intent.target}",
     )
+    if entry.lasts:
+        session.say("info", done or "no silence was left to end")
+        return
     status = "undone" if done else "nothing-to-undo"
     yield session.tell(entry.told(status, session.now(), done))
 

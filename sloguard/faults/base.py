@@ -28,6 +28,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from sloguard.core.model import Json
 from sloguard.ports import Clusters, ambient
 from sloguard.ports.rights import Needs
+from sloguard.ports.silences import Silences
 
 Record = Mapping[str, Json]
 
@@ -63,6 +64,7 @@ class Context:
     run: str = ""
     allow_url: Callable[[str], str | None] = lambda _url: None
     cluster: Clusters = ambient.cluster
+    silences: Silences | None = None
     folder: str = ""
     lasting: bool = False
     random: random.Random = field(init=False)

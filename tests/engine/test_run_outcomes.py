@@ -615,7 +615,8 @@ def test_each_query_is_sent_once_for_the_whole_timeline():
     last = ended(world.run(experiment(phases=Phases(20.0, 20.0, 20.0)), end_early=False))
     assert last.timeline is not None
     ranges = [q for method, q, at in world.metrics.asked if method == "range" and at > 20]
-    assert sorted(ranges) == [alerts.QUERY, "count(count_over_time(up[2000ms]))", "ratio"]
+    up = "count(count_over_time(up[2000ms]))"
+    assert sorted(ranges) == sorted([alerts.QUERY, alerts.SINCE_QUERY, up, "ratio"])
 
 
 def test_phase_marks_are_told_as_they_pass():

@@ -343,7 +343,7 @@ def test_queries_are_fanned_out_a_few_at_a_time():
     world.metrics.slow = 1.0
     window(world, made, options=Options(concurrency=4))
     times = sorted(at for method, _, at in world.metrics.asked if method == "range")
-    # Ten SLOs, whether Prometheus was there, and its alerts.
-    assert len(times) == 12
+    # Ten SLOs, whether Prometheus was there, its alerts, and since when their conditions hold.
+    assert len(times) == 13
     assert max(sum(1 for t in times if low <= t < low + 0.99) for low in times) == 4
     assert times[-1] - times[0] < 4
