@@ -144,8 +144,8 @@ def _run(
         recover_dead_runs(store, settings, telling.runs())
         keeping = _Keeping(store)
         with _beating(store, chosen.run):
-            consumers: list[Consumer] = [*telling.consumers(), keeping]
-            ended = _drive(experiment, made, chosen, control, consumers, flags)
+            around = telling.around(keeping)
+            ended = _drive(experiment, made, chosen, control, around, flags)
     if ended is None:
         telling.finish()
         return FAILED
@@ -188,13 +188,14 @@ def _drive(
     made: Ports,
     chosen: Options,
     control: Control,
-    consumers: list[Consumer],
+    around: list[Consumer],
     flags: dict[str, Any],
 ) -> RunEnded | None:
     from sloguard.engine.run import drive, run
     from sloguard.telemetry import traces
 
     with ExitStack() as stack:
+        consumers = list(around)
         tracing = traces.start("run")
         if tracing is not None:
             from sloguard.engine.tracing import traced

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sloguard.cli.streams import tell
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
-    from sloguard.core.events import Event
     from sloguard.ports import Runs
-    from sloguard.service.announcing import Announcer
+    from sloguard.service.announcing import Announcer, Consumer
     from sloguard.settings import Settings
 
 #: A store that was away is given this much longer to keep what it has missed, in seconds.
@@ -36,19 +34,13 @@ class Telling:
         if self._courier is not None:
             self._courier.start()
 
-    def consumers(self) -> list[Callable[[Event], object]]:
-        """Of one run's events; they come before the one that keeps the run."""
-        made = self._announcers() if self._announcers else None
-        if made is None:
-            return []
+    def around(self, keep: Consumer) -> list[Consumer]:
+        """The consumers of one run's events: ``keep``, which records it, and what tells of it."""
+        if self._announcers is None:
+            return [keep]
+        made: Announcer = self._announcers()
         self._made.append(made)
-
-        def outbox(event: Event) -> None:
-            made.record(event)
-
-        # Named as a person knows it, in what is told where it fails.
-        outbox.__qualname__ = "the outbox"
-        return [outbox]
+        return made.around(keep)
 
     def runs(self) -> Runs:
         """The store's runs, of whose ends is told when recovery finishes them."""

@@ -52,14 +52,14 @@ class Story:
 #: same event makes the same keys, so that one that is told twice is one message.
 Writer = Callable[[events.Event, Story], Iterable[Draft]]
 Put = Callable[[Sequence[Draft]], object]
+Consumer = Callable[[events.Event], object]
 
 
 class Announcer:
     """A consumer of one run's events that keeps what its writers make of them.
 
-    It comes before the one that records the run: whoever dies between the two has told what the next one
-    tells again, with the same keys. ``experiment``, ``kind`` and ``origin``: see Story. ``told`` is called
-    when something was kept.
+    ``around`` puts it in its place beside the one that records the run. ``experiment``, ``kind`` and
+    ``origin``: see Story. ``told`` is called when something was kept.
     """
 
     def __init__(
@@ -73,7 +73,6 @@ class Announcer:
         told: Callable[[], object] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.__qualname__ = "the outbox"
         self._put, self._writers, self._told, self._monotonic = put, writers, told, monotonic
         self._story = Story(run="", experiment=experiment, kind=kind, origin=origin)
         self._masker = Masker()
@@ -84,6 +83,14 @@ class Announcer:
     def waiting(self) -> int:
         """How many messages could not be kept yet."""
         return len(self._waiting)
+
+    def around(self, keep: Callable[[events.Event], object]) -> list[Consumer]:
+        """The consumers of a run that ``keep`` records.
+
+        Of its end is told before it is recorded, of everything else after: whoever dies in between leaves
+        a run that is not over, whose recovery tells all that is to be told of it.
+        """
+        return [_Part(self, ends=True), keep, _Part(self, ends=False)]
 
     def record(self, event: events.Event) -> None:
         """Tell of an event. Raises OutsideError where the outbox is away; it is tried again later."""
@@ -155,6 +162,18 @@ class Announcer:
                 replace(draft, payload=_clean(draft.payload, self._masker)) for draft in drafts
             ]
         return trouble
+
+
+class _Part:
+    """The announcer's share of the events, under the name that people know it by."""
+
+    def __init__(self, announcer: Announcer, *, ends: bool) -> None:
+        self.__qualname__ = "the outbox"
+        self._announcer, self._ends = announcer, ends
+
+    def __call__(self, event: events.Event) -> None:
+        if isinstance(event, events.RunEnded) is self._ends:
+            self._announcer.record(event)
 
 
 class AnnouncedRuns:

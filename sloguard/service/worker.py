@@ -152,8 +152,8 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
         return _dry(experiment, ports, options, control)
     patient = Patient(bench.store.recorder(experiment=entry.name).record)
     announcer = bench.announcers(experiment=entry.name) if bench.announcers else None
-    # What is told comes first: a run that dies in between is told of again, not forgotten.
-    consumers: list[Consumer] = [*([announcer.record] if announcer else []), patient.record]
+    keep = patient.record
+    consumers: list[Consumer] = announcer.around(keep) if announcer else [keep]
     with ExitStack() as stack:
         if bench.tracing is not None:
             spans = RunSpans(bench.tracing)
