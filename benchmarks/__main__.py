@@ -1,6 +1,6 @@
 """All benchmarks, one after the other: ratios, in one run on one machine.
 
-python -m benchmarks [fetch] [cli] [charts] [web]
+python -m benchmarks [fetch] [cli] [charts] [web] [webhooks]
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ PARTS = {
     "cli": "The command line, against bare Python and the Chaos Toolkit",
     "charts": "Charts: time and memory",
     "web": "The service, against a bare Flask route on the same server",
+    "webhooks": "Alerts kept durably, against a bare Flask route on the same server",
 }
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from sloguard.settings import load_settings
@@ -42,6 +42,11 @@ def main(store: str, port: str) -> None:
 
         @bare.get("/<run>")
         def answer(run: str) -> Response:  # noqa: ARG001 - a route with an argument, as the other has
+            return Response(BODY, mimetype="application/json")
+
+        @bare.post("/<run>")
+        def drop(run: str) -> Response:  # noqa: ARG001 - the same
+            request.get_data()
             return Response(BODY, mimetype="application/json")
 
         service = open_web(settings, stopping=stopping)

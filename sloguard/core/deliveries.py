@@ -69,13 +69,15 @@ def joined(one: Delivered, other: Delivered) -> Delivered:
     later one counts; of annotations, which change, those that were received last.
     """
     ends = [end for end in (one.ends_at, other.ends_at) if end is not None]
-    newest = max(one, other, key=_newness)
+    newest = _newest(one, other)
     return Delivered(
         fingerprint=one.fingerprint,
         starts_at=one.starts_at,
         ends_at=max(ends, default=None),
         # The fingerprint is of the labels; where a sender's is not, any rule will do that knows no order.
-        labels=min(one.labels, other.labels, key=_text),
+        labels=one.labels
+        if one.labels == other.labels
+        else min(one.labels, other.labels, key=_text),
         annotations=newest.annotations,
         generator_url=newest.generator_url,
         first_received=min(one.first_received, other.first_received),
@@ -83,8 +85,10 @@ def joined(one: Delivered, other: Delivered) -> Delivered:
     )
 
 
-def _newness(episode: Delivered) -> tuple[float, str, str]:
-    return episode.last_received, _text(episode.annotations), episode.generator_url
+def _newest(one: Delivered, other: Delivered) -> Delivered:
+    if one.last_received != other.last_received:
+        return max(one, other, key=lambda episode: episode.last_received)
+    return max(one, other, key=lambda episode: (_text(episode.annotations), episode.generator_url))
 
 
 def _text(value: Mapping[str, str]) -> str:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 #: So many payloads, but no more alerts than these unless one brings them, are written at once: whoever delivers the
 #: next one must not wait for long.
-BITE, BITE_ALERTS = 50, 200
+BITE, BITE_ALERTS = 50, 100
 #: A pause between two bites, for those who wait to write, seconds.
 PAUSE_SECONDS = 0.005
 #: A payload that could not be written so often, while others could, is refused.

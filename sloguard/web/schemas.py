@@ -321,26 +321,6 @@ class WindowList(Shape):
     next: str | None
 
 
-class AlertShape(Open):
-    """An alert that fired in a run's `during` or `after`."""
-
-    run: str
-    experiment: str
-    name: str
-    labels: dict[str, str]
-    starts_at: Time
-    ends_at: Time | None
-    firing_before: bool
-    time_to_alert_seconds: float | None
-
-
-class AlertList(Shape):
-    """Alerts of a page of runs, newest run first."""
-
-    alerts: list[AlertShape]
-    next: str | None
-
-
 class SloSet(Shape):
     """A named set of SLOs, by which windows are judged."""
 

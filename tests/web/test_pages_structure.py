@@ -20,7 +20,16 @@ from tests.support.service import NOW, World, make_world
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
 RUN = "20260101T115900-aaaaaa"
 PLACES = ["/", "/experiments", "/experiments/checkout", "/experiments/broken", "/runs"]
-PLACES += [f"/runs/{RUN}", "/windows", "/alerts", "/search", "/search?q=checkout", "/nowhere"]
+PLACES += [
+    f"/runs/{RUN}",
+    "/windows",
+    "/alerts",
+    "/alerts/runs",
+    "/alerts/refused",
+    "/search",
+    "/search?q=checkout",
+    "/nowhere",
+]
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'"
 
 
@@ -99,7 +108,9 @@ def test_every_page_allows_nothing_of_elsewhere(world: World) -> None:
         ("/runs", "There are no runs yet"),
         ("/runs?outcome=met", "No run fits"),
         ("/windows", "There are no windows yet"),
-        ("/alerts", "No alert fired in any run"),
+        ("/alerts", "Alertmanager has not sent anything yet"),
+        ("/alerts/runs", "No alert fired in any run"),
+        ("/alerts/refused", "Everything that came could be taken"),
         ("/search", "Look for a service"),
         ("/search?q=zzz", "Nothing fits"),
         ("/experiments?q=zzz", "No experiment fits"),

@@ -1,4 +1,4 @@
-"""Windows of other tools over HTTP, the named sets that judge them, and alerts."""
+"""Windows of other tools over HTTP, and the named sets that judge them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,8 @@ from typing import Any
 
 import pytest
 
-from sloguard.core.document import document
-from sloguard.core.events import Judged, RunEnded
 from sloguard.web.problems import URN
-from tests.support import runs as stored
 from tests.support.service import NOW, World, body_of
-
-ALERT = {
-    "name": "HighErrors",
-    "labels": {"severity": "page"},
-    "starts_at": "2026-01-01T12:00:20Z",
-    "ends_at": None,
-    "firing_before": False,
-    "time_to_alert_seconds": 20.0,
-}
 
 
 def opened(world: World, **body: Any) -> dict[str, Any]:
@@ -111,25 +99,3 @@ def test_the_sets_of_slos_are_listed_with_what_is_wrong(world: World) -> None:
     assert (slo["name"], slo["objective"]) == ("error-ratio", "< 1%")
     assert not found["bad"]["valid"]
     assert found["bad"]["problems"]
-
-
-def test_alerts_of_runs_are_listed(world: World) -> None:
-    for run in ("20260101T110000-aaaaaa", "20260101T120000-aaaaaa"):
-        recorder = world.store.recorder(experiment="checkout")
-        made = document(stored.facts(run=run, alerts=(ALERT,)))
-        for event in stored.whole(run):
-            if not isinstance(event, Judged | RunEnded):
-                recorder.record(event)
-        last = stored.whole(run)[-1]
-        assert isinstance(last, RunEnded)
-        recorder.record(Judged(last.at, last.outcome, made))
-        recorder.record(RunEnded(last.at, run, last.outcome, "", made, last.timeline))
-    first = body_of(world.client.get("/api/v1/alerts?limit=1"))
-    [alert] = first["alerts"]
-    assert alert == {"run": "20260101T120000-aaaaaa", "experiment": "checkout", **ALERT}
-    second = body_of(world.client.get(first["next"]))
-    assert [a["run"] for a in second["alerts"]] == ["20260101T110000-aaaaaa"]
-    one = body_of(world.client.get("/api/v1/alerts?run=20260101T110000-aaaaaa"))
-    assert [a["run"] for a in one["alerts"]] == ["20260101T110000-aaaaaa"]
-    assert body_of(world.client.get("/api/v1/alerts?run=nobody"))["alerts"] == []
-    assert body_of(world.client.get("/api/v1/alerts?experiment=other"))["alerts"] == []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Connection,
-    bindparam,
     delete,
     insert,
     or_,
@@ -156,7 +156,9 @@ def _join(connection: Connection, told: Iterable[Delivered]) -> int:
         )
         for row in connection.execute(select(episodes).where(same)):
             known[row.fingerprint, row.starts_at] = row.number, episode_of(row)
-    new, later, changed = [], [], []
+    new, changed = [], []
+    later: list[tuple[int, Delivered]] = []
+    repeated: dict[float, list[int]] = {}
     for key, episode in fresh.items():
         if key not in known:
             new.append(_row(episode))
@@ -164,24 +166,25 @@ def _join(connection: Connection, told: Iterable[Delivered]) -> int:
             continue
         number, before = known[key]
         after = joined(before, episode)
-        if after != before:
-            later.append({"at": number, **_row(after)})
+        if after == replace(before, last_received=after.last_received):
+            # Most of what comes is what came before.
+            if after != before:
+                repeated.setdefault(after.last_received, []).append(number)
+            continue
+        later.append((number, after))
         if after.ends_at != before.ends_at:
             changed.append(after)
     if new:
         connection.execute(insert(episodes), new)
-    if later:
-        _update(connection, later)
+    for number, after in later:
+        connection.execute(
+            update(episodes).where(episodes.c.number == number).values(**_row(after))
+        )
+    for at, numbers in repeated.items():
+        same = episodes.c.number.in_(numbers)
+        connection.execute(update(episodes).where(same).values(last_received=at))
     _look_again(connection, _touched(connection, changed))
     return len(changed)
-
-
-def _update(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    columns = [name for name in rows[0] if name not in ("at", "fingerprint", "starts_at")]
-    statement = update(episodes).where(episodes.c.number == bindparam("at"))
-    values: dict[str, Any] = {name: bindparam(f"to_{name}") for name in columns}
-    given = [{"at": row["at"], **{f"to_{name}": row[name] for name in columns}} for row in rows]
-    connection.execute(statement.values(values), given)
 
 
 def _touched(connection: Connection, changed: Sequence[Delivered]) -> set[str]:

@@ -35,6 +35,9 @@ _SIGNS = {
     "interrupted": "!",
     "failed": "!",
     "running": "●",
+    "firing": "●",
+    "resolved": "✓",
+    "stale": "?",
     "open": "●",
 }
 _OTHER_SIGN = "·"
