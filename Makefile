@@ -34,9 +34,9 @@ format: ## bring the code into shape
 	@.venv/bin/ruff check --fix-only -q $(PATHS)
 	@.venv/bin/ruff format -q $(PATHS)
 
-bench: ## ratios against Prometheus's own time, and against the Chaos Toolkit
-	@scripts/setup.sh test
-	@$(PYTHON) -m benchmarks
+bench: ## ratios: Prometheus's own time, the Chaos Toolkit, a bare Flask route (PARTS="web charts": only these)
+	@scripts/setup.sh bench
+	@$(PYTHON) -m benchmarks $(PARTS)
 
 docs: ## write the generated parts of the docs
 	@scripts/setup.sh lint

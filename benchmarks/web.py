@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run = fill(Path(directory, "runs.db"), runs)
             with _served(Path(directory)) as (port, process):
                 print(f"{runs:,} runs in the store, {given.clients} clients")
-                missed += _rates(port, run, given.seconds, given.clients)
+                missed += _rates(port, run, process, given.seconds, given.clients)
                 if runs == given.runs[-1]:
                     _memory(port, run, process, given.clients)
     return 1 if missed else 0
@@ -145,7 +145,9 @@ class Client:
         return data
 
 
-def _rates(port: int, run: str, seconds: float, clients: int) -> int:
+def _rates(
+    port: int, run: str, process: subprocess.Popen[bytes], seconds: float, clients: int
+) -> int:
     places = {
         "bare route": f"/bare/{run}",
         "verdict": f"/api/v1/runs/{run}/verdict",
@@ -156,7 +158,13 @@ def _rates(port: int, run: str, seconds: float, clients: int) -> int:
         "chart (drawn before)": "/api/v1/runs/20250101T000003-abcdef/chart.svg",
     }
     turns: dict[str, list[Turn]] = {name: [] for name in places}
-    with _asking(port, clients) as ask:
+    with _asking(port, clients) as asked:
+
+        def ask(path: str) -> Turn:
+            before = _worked(process)
+            turn = asked(path)
+            return replace(turn, spent=_worked(process) - before)
+
         for path in places.values():
             # Once before it counts: what is made at the first time is made now.
             ask(path)
@@ -175,7 +183,10 @@ def _asking(port: int, clients: int) -> Iterator[Callable[[str], Turn]]:
             script.flush()
             yield lambda path: _by_wrk(port, path, clients, script.name)
         return
-    print("wrk is not installed: asked by Python, which takes processors from the server")
+    print(
+        "wrk is not installed (Debian, Ubuntu: apt-get install wrk; 'make bench' does it): asked by "
+        "Python, which takes processors from the server and makes every share look better than it is"
+    )
     connected = [Client(port) for _ in range(clients)]
     with ThreadPoolExecutor(clients) as pool:
         yield lambda path: _by_threads(pool, connected, path)
@@ -183,11 +194,21 @@ def _asking(port: int, clients: int) -> Iterator[Callable[[str], Turn]]:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One place asked for a while: answers, and seconds until each of them (of ``wrk`` the quantiles)."""
+    """One place asked for a while: answers a second, how many, and seconds until each of them.
+
+    ``spent``: seconds of a processor that the server took for all of them.
+    """
 
     rate: float
+    count: int
     half: float
     most: float
+    spent: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """Seconds of a processor for one answer. What else the machine does changes it little."""
+        return self.spent / self.count
 
 
 def _by_wrk(port: int, path: str, clients: int, script: str) -> Turn:
@@ -198,8 +219,9 @@ def _by_wrk(port: int, path: str, clients: int, script: str) -> Turn:
     found = dict(part.split("=") for part in done.stdout.split() if part.count("=") == 1)
     if int(found["errors"]):
         raise SystemExit(f"{path} was not always answered with 200")
-    rate = int(found["requests"]) / float(found["microseconds"]) * 1e6
-    return Turn(rate, float(found["p50"]) / 1e6, float(found["p99"]) / 1e6)
+    count = int(found["requests"])
+    rate = count / float(found["microseconds"]) * 1e6
+    return Turn(rate, count, float(found["p50"]) / 1e6, float(found["p99"]) / 1e6)
 
 
 #: What wrk tells in the end, in Lua: one line of names and numbers.
@@ -218,7 +240,7 @@ def _by_threads(pool: ThreadPoolExecutor, connected: list[Client], path: str) ->
     taken = pool.map(lambda client: _asked(client, path), connected)
     found = sorted(one for each in taken for one in each)
     half, most = found[len(found) // 2], found[int(len(found) * 0.99)]
-    return Turn(len(found) / TURN_SECONDS, half, most)
+    return Turn(len(found) / TURN_SECONDS, len(found), half, most)
 
 
 def _asked(client: Client, path: str) -> list[float]:
@@ -233,21 +255,29 @@ def _asked(client: Client, path: str) -> list[float]:
 
 def _table(turns: dict[str, list[Turn]]) -> int:
     missed = 0
-    print(f"{'':24}{'a second':>10}{'of bare':>9}{'p50 ms':>9}{'p99 ms':>9}")
+    print(f"{'':24}{'a second':>10}{'of bare':>9}{'cpu us':>9}{'p50 ms':>9}{'p99 ms':>9}")
     for name, found in turns.items():
         rate = statistics.median(turn.rate for turn in found)
         # Of each turn against the bare route's beside it: what else the machine did hit both.
         pairs = zip(found, turns["bare route"], strict=True)
         ratio = statistics.median(turn.rate / bare.rate for turn, bare in pairs)
+        cost = statistics.median(turn.cost for turn in found)
         half = statistics.median(turn.half for turn in found)
         most = statistics.median(turn.most for turn in found)
         target = TARGETS.get(name)
         short = target is not None and ratio < target
         missed += short
         note = "" if target is None else f"   target {target:g}{': MISSED' if short else ''}"
-        print(f"{name:24}{rate:10.0f}{ratio:9.2f}{half * 1e3:9.2f}{most * 1e3:9.2f}{note}")
+        numbers = f"{rate:10.0f}{ratio:9.2f}{cost * 1e6:9.0f}{half * 1e3:9.2f}{most * 1e3:9.2f}"
+        print(f"{name:24}{numbers}{note}")
     print()
     return missed
+
+
+def _worked(process: subprocess.Popen[bytes]) -> float:
+    """Seconds of a processor that the server's processes have taken so far."""
+    times = [child.cpu_times() for child in psutil.Process(process.pid).children()]
+    return sum(taken.user + taken.system for taken in times)
 
 
 def _memory(port: int, run: str, process: subprocess.Popen[bytes], clients: int) -> None:

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes a clone ready to work on a fresh Debian or Ubuntu: scripts/setup.sh [demo|test|lint]...
+# Makes a clone ready to work on a fresh Debian or Ubuntu: scripts/setup.sh [demo|test|bench|lint]...
 #
 #   demo     .venv from requirements.lock, and the servers of the demo: Prometheus, Alertmanager (Envoy
 #            comes with the lock)
 #   test     .venv from requirements-dev.lock, the servers of the demo, a browser, tc
+#   bench    the same, and wrk
 #   lint     .venv from requirements-dev.lock, nothing more
 #
 # Every package is pinned and checked by its hash.
@@ -26,14 +27,15 @@ fail() {
 
 # --- what is asked for -----------------------------------------------------------------------------
 
-wants_demo='' wants_test='' lock=requirements.lock
+wants_demo='' wants_test='' wants_bench='' lock=requirements.lock
 for group in "$@"; do
   case $group in
     demo) wants_demo=yes ;;
     test) wants_demo=yes wants_test=yes lock=requirements-dev.lock ;;
+    bench) wants_demo=yes wants_test=yes wants_bench=yes lock=requirements-dev.lock ;;
     lint) lock=requirements-dev.lock ;;
     *)
-      say "unknown group '$group'; one or more of: demo, test, lint"
+      say "unknown group '$group'; one or more of: demo, test, bench, lint"
       exit 2
       ;;
   esac
@@ -63,6 +65,9 @@ look_for_packages() {
     [[ " ${missing[*]} " == *" prometheus "* ]] || need prometheus promtool
     need chromium chromium chromium-browser google-chrome
     need iproute2 tc
+  fi
+  if [[ $wants_bench ]]; then
+    need wrk wrk
   fi
 }
 

@@ -8,14 +8,18 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
 from flask import Response, request
 from werkzeug.http import parse_accept_header, parse_etags
+from werkzeug.utils import get_content_type
 
 from sloguard.web.endpoints import JSON
 
+#: A run can be deleted, and what recovery finds out later changes its outcome: ask each time.
+_ASK_AGAIN = ("Cache-Control", "private, no-cache")
 _encode = msgspec.json.Encoder().encode
 #: Less than this fits into one packet anyway.
 _WORTH_PACKING = 1400
@@ -25,12 +29,8 @@ _PACKED_TYPES = ("application/json", "application/problem+json", "image/svg+xml"
 def json_answer(
     data: Any, status: int = 200, *, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Data that may be another one in a moment."""
-    made = Response(_encode(data), status, mimetype=JSON)
-    made.headers["Cache-Control"] = "no-store"
-    if headers:
-        made.headers.update(headers)
-    return made
+    """Data that may be another one in a moment: nobody keeps it."""
+    return Response(_encode(data), status, {"Content-Type": JSON, **(headers or {})})
 
 
 def tag_of(*parts: str | bytes) -> str:
@@ -47,21 +47,20 @@ def unchanged(tag: str) -> Response | None:
     known = request.environ.get("HTTP_IF_NONE_MATCH")
     if not known or not (known == tag or parse_etags(known).contains_weak(tag[3:-1])):
         return None
-    made = Response(status=304)
+    made = Response(status=304, headers=[("ETag", tag), _ASK_AGAIN])
     del made.headers["Content-Type"]
-    return _lasting(made, tag)
+    return made
 
 
 def lasting(body: bytes, media: str, tag: str) -> Response:
     """What does not change by itself: kept by the client, and asked for again by its tag."""
-    return _lasting(Response(body, mimetype=media), tag)
+    return Response(body, 200, [("Content-Type", _content_type(media)), ("ETag", tag), _ASK_AGAIN])
 
 
-def _lasting(response: Response, tag: str) -> Response:
-    response.headers["ETag"] = tag
-    # A run can be deleted, and what recovery finds out later changes its outcome: ask each time.
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
+@cache
+def _content_type(media: str) -> str:
+    """With what a text is written in."""
+    return get_content_type(media, "utf-8")
 
 
 class Shelf:
@@ -100,23 +99,22 @@ class Packer:
 
     def pack(self, response: Response) -> Response:
         """The response, compressed where that helps. Streams are compressed as they go."""
+        if not _takes_gzip():
+            return response
         headers = response.headers
         kind = headers.get("Content-Type") or ""
         if response.status_code == 304 or not kind.startswith(_PACKED_TYPES):
             return response
         if kind.startswith("text/event-stream") or "Content-Encoding" in headers:
             return response
-        headers["Vary"] = "Accept-Encoding"
-        if not _takes_gzip():
-            return response
         if response.is_streamed:
             response.response = _stream(response.iter_encoded())
-            response.headers["Content-Encoding"] = "gzip"
+            headers["Content-Encoding"] = "gzip"
             return response
         body = response.get_data()
         if len(body) >= _WORTH_PACKING:
-            response.set_data(self._packed(response.headers.get("ETag"), body))
-            response.headers["Content-Encoding"] = "gzip"
+            response.set_data(self._packed(headers.get("ETag"), body))
+            headers["Content-Encoding"] = "gzip"
         return response
 
     def _packed(self, tag: str | None, body: bytes) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from flask import g
@@ -46,7 +47,13 @@ class Identity:
 
     def may(self, scope: Scope) -> bool:
         """Whether one of the scopes includes this one."""
-        return any(scope in _INCLUDES[given] for given in self.scopes)
+        return scope in _reach(self.scopes)
+
+
+@cache
+def _reach(scopes: frozenset[Scope]) -> frozenset[Scope]:
+    """Everything that these scopes include."""
+    return frozenset(one for given in scopes for one in _INCLUDES[given])
 
 
 #: None: the request shows no credentials. Credentials that are wrong raise a Problem (401).

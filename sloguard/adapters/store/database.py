@@ -6,12 +6,11 @@ import errno
 import os
 import sqlite3
 import stat
-import threading
-import weakref
-from collections.abc import Iterator, Mapping
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -62,19 +61,15 @@ def _sqlite_url(path: str) -> URL:
     return URL.create("sqlite+pysqlite", database=str(Path(path).expanduser().absolute()))
 
 
-class _Kept:
-    """A connection that is closed with its thread, or with its database."""
+class _Compiled(NamedTuple):
+    """A statement for SQLite: its text, its values' names in order, those it brings along, its rows."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
-        self.connection.close()
-
-    def __del__(self) -> None:
-        self.close()
+    text: str
+    names: tuple[str, ...]
+    fixed: Mapping[str, Any]
+    row: Callable[[Any], Any]
+    # Kept, so that no other one can get its id.
+    statement: AnySelect
 
 
 class Database:
@@ -87,9 +82,10 @@ class Database:
         if self.is_sqlite:
             _prepare_file(Path(str(self.url.database)))
         self.engine = self._engine()
-        self._threads = threading.local()
-        self._kept: weakref.WeakSet[_Kept] = weakref.WeakSet()
-        self._compiled: dict[int, tuple[str, tuple[str, ...], dict[str, Any], AnySelect]] = {}
+        # Few are ever open, since the one that was used last is taken first: what it read is at hand.
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        self._compiled: dict[int, _Compiled] = {}
         try:
             self._open()
         except BaseException:
@@ -98,8 +94,9 @@ class Database:
 
     def close(self) -> None:
         """Give back all connections."""
-        for kept in tuple(self._kept):
-            kept.close()
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
         self.engine.dispose()
 
     @contextmanager
@@ -117,30 +114,74 @@ class Database:
         if not self.is_sqlite:
             with self.reading() as connection:
                 return list(connection.execute(statement, values).all())
-        found = self._compiled.get(id(statement))
-        if found is None:
-            compiled = statement.compile(dialect=self.engine.dialect)
-            # The statement is kept as well, so that no other one can get its id.
-            names, fixed = tuple(compiled.positiontup or ()), dict(compiled.params)
-            found = self._compiled[id(statement)] = str(compiled), names, fixed, statement
-        text, names, fixed, _ = found
-        given = {**fixed, **values}
-        with self._classified():
-            # All at once: a statement that is not read to its end would hold its snapshot.
-            return list(self._own().execute(text, [given[name] for name in names]).fetchall())
+        own = self._take()
+        try:
+            return self._asked(own, statement, values)
+        except sqlite3.Error as error:
+            raise classify(error, self.where) from error
+        finally:
+            self._give_back(own)
 
-    def _own(self) -> sqlite3.Connection:
-        """A connection for this thread alone, kept open: taking one out of the pool costs as much as the
-        question does."""
-        kept: _Kept | None = getattr(self._threads, "kept", None)
-        if kept is None or kept.closed:
+    def moment(self, *questions: tuple[AnySelect, Mapping[str, Any]]) -> list[list[Any]]:
+        """The rows of several constant statements, all of one moment, with their columns as attributes.
+
+        SQLite's truths come as 0 and 1.
+        """
+        if not self.is_sqlite:
+            with self.reading() as connection:
+                return [list(connection.execute(*question).all()) for question in questions]
+        own = self._take()
+        try:
+            own.execute("BEGIN")
+            try:
+                found = [self._asked(own, *question) for question in questions]
+            finally:
+                own.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise classify(error, self.where) from error
+        finally:
+            self._give_back(own)
+        return [
+            list(map(self._compiled[id(statement)].row, rows))
+            for (statement, _), rows in zip(questions, found, strict=True)
+        ]
+
+    def _asked(
+        self, connection: sqlite3.Connection, statement: AnySelect, values: Mapping[str, Any]
+    ) -> list[Any]:
+        found = self._compiled.get(id(statement)) or self._compile(statement)
+        given = {**found.fixed, **values} if found.fixed else values
+        # All at once: a statement that is not read to its end would hold its snapshot.
+        return connection.execute(found.text, [given[name] for name in found.names]).fetchall()
+
+    def _compile(self, statement: AnySelect) -> _Compiled:
+        compiled = statement.compile(dialect=self.engine.dialect)
+        names = tuple(compiled.positiontup or ())
+        fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        row = namedtuple("Row", statement.selected_columns.keys(), rename=True)  # type: ignore[misc]  # of its own columns
+        kept = _Compiled(str(compiled), names, fixed, row._make, statement)
+        self._compiled[id(statement)] = kept
+        return kept
+
+    def _take(self) -> sqlite3.Connection:
+        """A connection kept open, for nobody else meanwhile: the engine's pool costs as much as a question."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        try:
             connection = sqlite3.connect(
                 str(self.url.database), timeout=BUSY_SECONDS, check_same_thread=False
             )
-            _sqlite_connected(connection, None)
-            kept = self._threads.kept = _Kept(connection)
-            self._kept.add(kept)
-        return kept.connection
+        except sqlite3.Error as error:
+            raise classify(error, self.where) from error
+        _sqlite_connected(connection, None)
+        return connection
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        self._idle.append(connection)
+        if self._closed:
+            self.close()
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:

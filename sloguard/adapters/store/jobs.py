@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, text, update
 
 from sloguard.adapters.store.base import StorePart, parsed, process_of, upsert
 from sloguard.adapters.store.liveness import is_alive, is_here
@@ -27,6 +27,7 @@ _QUEUED, _STARTING, _RUNNING = (
 )
 _UNDER_WAY = (_STARTING, _RUNNING)
 _OVER = tuple(state.value for state in JobState if state.is_over)
+_ONE = select(jobs).where(jobs.c.id == bindparam("job"))
 _COMPARED = ("kind", "experiment", "variables", "dry_run", "tags", "seed", "payload")
 
 
@@ -148,9 +149,8 @@ class JobsPart(StorePart):
 
     def job(self, id: str) -> Job | None:
         """The job of this id (whole), or None."""
-        with self._database.reading() as connection:
-            row = connection.execute(select(jobs).where(jobs.c.id == id)).first()
-        return None if row is None else self._job(row)
+        rows = self._database.moment((_ONE, {"job": id}))[0]
+        return self._job(rows[0]) if rows else None
 
     def jobs(
         self, states: Sequence[JobState] = (), *, limit: int = 100, before: str | None = None
@@ -295,7 +295,7 @@ class JobsPart(StorePart):
             experiment=row.experiment,
             source=row.source,
             variables=parsed(row.variables),
-            dry_run=row.dry_run,
+            dry_run=bool(row.dry_run),
             tags=tuple(parsed(row.tags)),
             seed=row.seed,
             requested_by=row.requested_by,

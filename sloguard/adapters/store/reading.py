@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from sqlalchemy import Connection, literal, select, tuple_
+from sqlalchemy import BindParameter, Connection, bindparam, literal, select, tuple_
 
 from sloguard.adapters.store.base import StorePart, parsed
-from sloguard.adapters.store.errors import StoreDamaged
+from sloguard.adapters.store.errors import RunNotFound, StoreDamaged
 from sloguard.adapters.store.samples import Packed, evidence_of, unpack
 from sloguard.adapters.store.tables import (
     activities,
@@ -60,6 +60,10 @@ SUMMARY = (
     runs.c.kind,
     runs.c.origin,
 )
+_ID: BindParameter[str] = bindparam("run")
+_RUN = select(runs).where(runs.c.id == _ID)
+_ACTIVITIES = select(activities).where(activities.c.run == _ID).order_by(activities.c.number)
+_FAULTS = select(faults).where(faults.c.run == _ID).order_by(faults.c.number)
 
 if TYPE_CHECKING:
     from sloguard.adapters.store.base import AnyRow, AnySelect
@@ -116,24 +120,35 @@ class ReadingPart(StorePart):
 
     def run(self, run: str) -> StoredRun:
         """All of a run except samples and events."""
-        with self._database.reading() as connection:
-            found = self._resolve(connection, run)
-            row = connection.execute(select(runs).where(runs.c.id == found)).one()
-            return StoredRun(
-                **self._summary(row),
-                pid=row.pid,
-                heartbeat=row.heartbeat,
-                fault_at=row.fault_at,
-                restored_at=row.restored_at,
-                timeline=None if row.timeline is None else Timeline(**parsed(row.timeline)),
-                declared=parsed(row.declared),
-                variables=parsed(row.variables),
-                resolved=parsed(row.resolved),
-                document=parsed(row.document),
-                surroundings=_surroundings(parsed(row.surroundings)),
-                activities=read_activities(connection, found),
-                faults=read_faults(connection, found),
-            )
+        found = self._whole(run)
+        return found if found is not None else self._whole(self.run_id(run)) or self._gone(run)
+
+    def _whole(self, run: str) -> StoredRun | None:
+        given = {"run": run}
+        rows, done, injected = self._database.moment(
+            (_RUN, given), (_ACTIVITIES, given), (_FAULTS, given)
+        )
+        if not rows:
+            return None
+        row = rows[0]
+        return StoredRun(
+            **self._summary(row),
+            pid=row.pid,
+            heartbeat=row.heartbeat,
+            fault_at=row.fault_at,
+            restored_at=row.restored_at,
+            timeline=None if row.timeline is None else Timeline(**parsed(row.timeline)),
+            declared=parsed(row.declared),
+            variables=parsed(row.variables),
+            resolved=parsed(row.resolved),
+            document=parsed(row.document),
+            surroundings=_surroundings(parsed(row.surroundings)),
+            activities=tuple(map(_activity, done)),
+            faults=tuple(map(_fault, injected)),
+        )
+
+    def _gone(self, run: str) -> NoReturn:
+        raise RunNotFound(f"run '{run}' was deleted from the store {self._database.where}")
 
     def events(self, run: str, after: int = 0) -> Iterator[StoredEvent]:
         """Events in the order in which they came; ``after``: the number of the last one seen."""
@@ -259,28 +274,27 @@ def _paged(
     return query.order_by(*(c.asc() if backwards else c.desc() for c in order))
 
 
+def _fault(row: AnyRow) -> FaultRecord:
+    return FaultRecord(
+        row.id,
+        row.fault,
+        row.target,
+        row.status,
+        row.injected_at,
+        row.undone_at,
+        row.detail,
+        row.by_hand,
+    )
+
+
 def read_activities(connection: Connection, run: str) -> tuple[ActivityRecord, ...]:
     """Activities in the order in which they began."""
-    query = select(activities).where(activities.c.run == run).order_by(activities.c.number)
-    return tuple(_activity(row) for row in connection.execute(query))
+    return tuple(map(_activity, connection.execute(_ACTIVITIES, {"run": run})))
 
 
 def read_faults(connection: Connection, run: str) -> tuple[FaultRecord, ...]:
     """Faults in the order in which they were first heard of."""
-    query = select(faults).where(faults.c.run == run).order_by(faults.c.number)
-    return tuple(
-        FaultRecord(
-            row.id,
-            row.fault,
-            row.target,
-            row.status,
-            row.injected_at,
-            row.undone_at,
-            row.detail,
-            row.by_hand,
-        )
-        for row in connection.execute(query)
-    )
+    return tuple(map(_fault, connection.execute(_FAULTS, {"run": run})))
 
 
 def _activity(row: AnyRow) -> ActivityRecord:
@@ -295,8 +309,8 @@ def _activity(row: AnyRow) -> ActivityRecord:
         end=row.ended_at if ended else row.started_at,
         output=parsed(row.output),
         error=row.error if ended else NOT_ENDED,
-        tolerance_met=row.tolerance_met,
-        unreachable=row.unreachable,
+        tolerance_met=None if row.tolerance_met is None else bool(row.tolerance_met),
+        unreachable=bool(row.unreachable),
         phase=None if row.phase is None else PhaseName(row.phase),
     )
 

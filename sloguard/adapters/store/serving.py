@@ -50,6 +50,9 @@ _EVENTS = (
     .order_by(events.c.number)
     .limit(500)
 )
+_EVIDENCE = (
+    select(evidence.c.slo).where(evidence.c.run == bindparam("run")).order_by(evidence.c.number)
+)
 _LATEST = (
     runs.c.id,
     runs.c.experiment,
@@ -166,9 +169,7 @@ class ServingPart(StorePart):
 
     def evidence_names(self, run: str) -> tuple[str, ...]:
         """The SLOs whose samples are kept, in the order in which they came."""
-        query = select(evidence.c.slo).where(evidence.c.run == run).order_by(evidence.c.number)
-        with self._database.reading() as connection:
-            return tuple(connection.execute(query).scalars())
+        return tuple(row[0] for row in self._database.rows(_EVIDENCE, {"run": run}))
 
     def tallies(self) -> tuple[Tally, ...]:
         """Every experiment, kind and outcome with how many runs there are of it."""

@@ -95,7 +95,9 @@ class Browsers:
         Whoever shows a token of their own in a header is no browser that was led here. Everything else
         that changes something must come from our own pages, and forms must hold their token.
         """
-        if request.method in SAFE_METHODS or (who is not None and who.via == "token"):
+        if request.environ["REQUEST_METHOD"] in SAFE_METHODS or (
+            who is not None and who.via == "token"
+        ):
             return
         self._check_origin()
         if who is not None and who.via == "basic":

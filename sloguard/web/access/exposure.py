@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
 _BIND = re.compile(r"(\[[^\]]*\]|[^:]*)(?::[0-9]+)?")
 #: What only a proxy adds.
-_PASSED_ON = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_HOST")
+_PASSED_ON = frozenset(
+    {"HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_HOST"}
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -78,7 +80,7 @@ class Hosts:
         host = environ.get("HTTP_HOST")
         if host is not None and host not in self._fine:
             self._look(str(host))
-        if self._suspicious and any(name in environ for name in _PASSED_ON):
+        if self._suspicious and not environ.keys().isdisjoint(_PASSED_ON):
             raise Problem(
                 "forbidden",
                 "this request came through a proxy, and the service asks nobody for credentials: "

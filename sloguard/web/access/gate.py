@@ -10,10 +10,9 @@ from urllib.parse import quote
 from flask import Response, g, request
 
 from sloguard.ports.service import Scope
-from sloguard.web.access.auditing import Auditor
+from sloguard.web.access.auditing import SAFE_METHODS, Auditor
 from sloguard.web.access.browsers import Browsers, local_path
 from sloguard.web.access.exposure import Hosts
-from sloguard.web.access.headers import secure
 from sloguard.web.access.limits import Buckets, place_of, too_many
 from sloguard.web.identity import PUBLIC, Identify, check
 
@@ -66,12 +65,13 @@ class Gate:
         return None
 
     def leave(self, response: Response) -> None:
-        """Write down what was changed, and complete the headers."""
+        """Write down what was changed, and give a page with a form what it needs."""
         # Some questions come with a body; whoever may only read has changed nothing by them.
-        if self._scopes.get(request.endpoint or "") != Scope.READ:
+        if request.environ["REQUEST_METHOD"] not in SAFE_METHODS and (
+            self._scopes.get(request.endpoint or "") != Scope.READ
+        ):
             self.auditor.add_request(response)
         self.browsers.finish(response)
-        secure(response, https=self.browsers.https)
 
 
 def _is_browsing() -> bool:

@@ -32,7 +32,7 @@ def wants_page() -> bool:
 
 def as_page(response: Response) -> Response:
     """The same answer, drawn, where it is a problem and a page is wanted."""
-    if response.mimetype != MEDIA_TYPE or not wants_page():
+    if response.status_code < 400 or response.mimetype != MEDIA_TYPE or not wants_page():
         return response
     problem = msgspec.json.decode(response.get_data())
     made = page("problem", status=response.status_code, section="", problem=problem)
@@ -40,5 +40,5 @@ def as_page(response: Response) -> Response:
         for value in response.headers.getlist(name):
             made.headers.add(name, value)
     made.headers["Cache-Control"] = "no-store"
-    made.headers["Vary"] = "Accept"
+    made.headers["Vary"] = "Accept, Accept-Encoding"
     return made
