@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sloguard.adapters.alertmanager import Alertmanager
     from sloguard.adapters.grafana_http import Grafana
     from sloguard.adapters.prometheus import Prometheus
     from sloguard.adapters.store import Store
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sloguard.engine.options import Options
     from sloguard.engine.ports_bundle import Ports
     from sloguard.ports import Cluster, Clusters
+    from sloguard.ports.alerts import AlertSource
     from sloguard.ports.outbox import Channel
     from sloguard.service.alerting import AlertDesk, StoredAlerts
     from sloguard.service.announcing import Announcer, Writer
@@ -97,6 +99,7 @@ def ports(settings: Settings, store: Store, *, metrics: bool = True) -> Ports:
     from sloguard.engine.ports_bundle import Ports
 
     clusters = provide_clusters(settings)
+    alertmanager = open_alertmanager(settings)
     return Ports(
         metrics=open_metrics(settings) if metrics else None,
         live=open_metrics(settings, deadline=LIVE_DEADLINE) if metrics else None,
@@ -104,7 +107,34 @@ def ports(settings: Settings, store: Store, *, metrics: bool = True) -> Ports:
         ledger=store,
         locks=CombinedLocks(FileLocks(settings.store.locks), LeaseLocks(clusters)),
         clusters=clusters,
+        alert_sources=alert_sources(settings, store, alertmanager),
+        silences=alertmanager,
     )
+
+
+def open_alertmanager(settings: Settings) -> Alertmanager | None:
+    """That of the settings, or None; nothing is sent yet. Raises AlertsError for what does not fit."""
+    group = settings.alertmanager
+    if not group.url:
+        return None
+    from sloguard.adapters.alertmanager import Alertmanager
+    from sloguard.adapters.prometheus_settings import PrometheusSettings
+    from sloguard.ports.silences import AlertsError
+
+    known = {field.name for field in fields(PrometheusSettings)} - {"url"}
+    given = {f.name: getattr(group, f.name) for f in fields(group) if f.name in known}
+    try:
+        return Alertmanager([PrometheusSettings(url=url, **given) for url in group.url])
+    except ValueError as error:
+        raise AlertsError(str(error).replace("Prometheus", "Alertmanager")) from error
+
+
+def alert_sources(
+    settings: Settings, store: Store, alertmanager: Alertmanager | None = None
+) -> list[AlertSource]:
+    """Who knows of alerts beside Prometheus: webhooks that came, and Alertmanager where one is set."""
+    found = alertmanager or open_alertmanager(settings)
+    return [store, *([] if found is None else [found])]
 
 
 def options(settings: Settings, **more: Any) -> Options:
@@ -181,7 +211,12 @@ def catalogue(settings: Settings) -> Catalogue:
     from sloguard.service.catalogue import Catalogue
 
     group = settings.serve
-    return Catalogue(group.experiments, allow=group.allow, slos=group.slos)
+    return Catalogue(
+        group.experiments,
+        allow=group.allow,
+        slos=group.slos,
+        scrape_interval=settings.prometheus.scrape_interval,
+    )
 
 
 def job_desk(settings: Settings, store: Store, known: Catalogue) -> JobDesk:

@@ -124,12 +124,13 @@ def load_experiment(
     slos_alone: bool = False,
     probes: bool = True,
     use_drivers: bool = False,
+    scrape_interval: float = 15.0,
 ) -> Experiment:
     """Read and check a file; ends with all of its problems, ``file:line:column`` each.
 
     Warnings go to stderr. What variable files add to the environment joins this process's own, as in the
     Chaos Toolkit. ``slos_alone``: a list of SLOs will do; then nothing of it is carried out. ``probes`` False: nor
-    are the probes of its configuration.
+    are the probes of its configuration. ``scrape_interval`` (s): what the lookback of SLOs of other files is chosen by.
     """
     from sloguard.bootstrap import run_probe
     from sloguard.spec import SpecError, read
@@ -147,6 +148,7 @@ def load_experiment(
             var_files=var_files,
             run_probe=probing if probes and not slos_alone else None,
             slos_alone=slos_alone,
+            scrape_interval=scrape_interval,
         )
         if not slos_alone:
             os.environ.update(loaded.experiment.environment)

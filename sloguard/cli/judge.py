@@ -105,7 +105,13 @@ def _judge_window(settings: Settings, file: Path, flags: dict[str, Any]) -> int:
     from sloguard.ports import OutsideError
 
     variables = given_variables(flags["variables"])
-    experiment = load_experiment(file, variables, flags["var_files"], slos_alone=True)
+    experiment = load_experiment(
+        file,
+        variables,
+        flags["var_files"],
+        slos_alone=True,
+        scrape_interval=settings.prometheus.scrape_interval,
+    )
     if not experiment.slos:
         fail(f"{file} declares no SLO; a window can be judged by SLOs only")
     timeline = _timeline(experiment, flags)

@@ -29,12 +29,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "sloguard.cli.rbac",
         "Print the smallest roles that let experiments run on Kubernetes.",
     ),
+    "rules": (
+        "sloguard.cli.rules",
+        "Make recording rules, burn-rate alerts and their tests from SLO files.",
+    ),
     "runs": ("sloguard.cli.runs", "List, show, delete and export the runs that were kept."),
     "chart": ("sloguard.cli.chart", "Draw a run's SLOs as PNG, SVG or PDF."),
     "report": (
         "sloguard.cli.report",
         "Write a report of runs, or of a week, as HTML, PDF or Markdown.",
     ),
+    "outbox": ("sloguard.cli.outbox", "See, send, repeat and drop what is to be told to others."),
+    "grafana": ("sloguard.cli.grafana", "Check the Grafana in which chaos windows are marked."),
     "recover": ("sloguard.cli.recover", "Undo what a killed run left behind."),
     "settings": ("sloguard.cli.settings", "Show every setting, its value and where it came from."),
 }

@@ -101,7 +101,11 @@ def command(file: Path, dry_run: bool, **flags: Any) -> None:  # fmt: skip
     variables = given_variables(flags["variables"])
     provide_clusters(settings)
     experiment = load_experiment(
-        file, variables, flags["var_files"], use_drivers=settings.runs.use_drivers
+        file,
+        variables,
+        flags["var_files"],
+        use_drivers=settings.runs.use_drivers,
+        scrape_interval=settings.prometheus.scrape_interval,
     )
     sys.exit(
         _run(experiment, settings, dry_run=dry_run, step=step, variables=variables, flags=flags)

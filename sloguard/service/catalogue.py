@@ -50,7 +50,8 @@ class Entry:
 
     ``allowed``: what its directory allows besides sloguard's own functions. ``problems`` of a file that can
     be read are things that are not allowed there. ``closed``: variables that a request may not set, and why.
-    ``declared``: the document as written, literal secrets masked.
+    ``declared``: the document as written, literal secrets masked. ``beside``: files and directories that its ``from``
+    looked at.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Entry:
     warnings: tuple[Problem, ...] = ()
     declared: Mapping[str, Json] = field(default_factory=dict, repr=False)
     closed: Mapping[str, str] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -76,17 +78,22 @@ class Entry:
 
 @dataclass(slots=True)
 class _Seen:
-    """A file as it was last read; its name depends on the others."""
+    """A file as it was last read, and those that it names; its name depends on the others.
 
-    mark: _Mark
+    ``again``: what is wrong may be mended in another file, which need not be there yet.
+    """
+
+    mark: tuple[_Mark, ...]
     entry: Entry
+    again: bool = False
 
 
 class Catalogue:
     """Looks at its directories when it is asked, at most once a second; any thread may ask.
 
     ``directories`` of experiments; ``allow``: directory -> permissions (``process``, ``python``); ``slos``: the
-    directory of sets of SLOs. Raises ServiceError for permissions that there are not.
+    directory of sets of SLOs. Raises ServiceError for permissions that there are not. ``scrape_interval``: what the
+    lookback of SLOs in other files is chosen by.
     """
 
     def __init__(
@@ -96,18 +103,25 @@ class Catalogue:
         allow: Mapping[str, str] | None = None,
         slos: str | os.PathLike[str] | None = None,
         environ: Mapping[str, str] | None = None,
+        scrape_interval: float = 15.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._allowed = {_whole(path): permissions(text) for path, text in (allow or {}).items()}
         self._experiments = [_whole(directory) for directory in directories]
         self._slos = [] if slos is None else [_whole(slos)]
         self._environ, self._monotonic = environ, monotonic
+        self._scrape_interval = scrape_interval
         self._guard = threading.Lock()
         self._looked = float("-inf")
         self._seen: dict[str, _Seen] = {}
         self._entries: dict[str, Entry] = {}
         self._sets: dict[str, Entry] = {}
         self._problems: tuple[str, ...] = ()
+
+    @property
+    def slo_roots(self) -> tuple[str, ...]:
+        """The only directories in which files that an experiment names may lie."""
+        return (*self._experiments, *self._slos)
 
     def entries(self) -> tuple[Entry, ...]:
         """All experiments by name, those that cannot be run too."""
@@ -174,13 +188,22 @@ class Catalogue:
         return found
 
     def _entry(self, file: str, *, slos_alone: bool) -> Entry:
-        mark = _mark(file)
         seen = self._seen.get(file)
-        if seen is None or seen.mark != mark:
+        if seen is None or seen.again or seen.mark != _marks(file, seen.entry.beside):
             directory = str(Path(file).parent)
             allowed = self._allowed.get(directory, frozenset())
-            entry = read_entry(file, allowed, environ=self._environ, slos_alone=slos_alone)
-            self._seen[file] = seen = _Seen(mark, entry)
+            # Taken first: a change while it is read is seen the next time.
+            mark = _mark(file)
+            entry = read_entry(
+                file,
+                allowed,
+                environ=self._environ,
+                slos_alone=slos_alone,
+                slo_roots=self.slo_roots,
+                scrape_interval=self._scrape_interval,
+            )
+            again = any(p.path.endswith(".from") or p.file != file for p in entry.problems)
+            self._seen[file] = seen = _Seen((mark, *_marks(file, entry.beside)[1:]), entry, again)
         return seen.entry
 
 
@@ -190,11 +213,19 @@ def read_entry(
     *,
     environ: Mapping[str, str] | None = None,
     slos_alone: bool = False,
+    slo_roots: Sequence[str] = (),
+    scrape_interval: float = 15.0,
 ) -> Entry:
     """Read a file as the catalogue does. Never raises for what is in it; runs no probe."""
     entry = Entry(name=_name(file), file=file, directory=str(Path(file).parent), allowed=allowed)
     try:
-        loaded = read(file, environ=environ, slos_alone=slos_alone)
+        loaded = read(
+            file,
+            environ=environ,
+            slos_alone=slos_alone,
+            slo_roots=slo_roots,
+            scrape_interval=scrape_interval,
+        )
     except DocumentError as error:
         return replace(entry, problems=error.problems)
     declared = loaded.experiment.declared
@@ -205,6 +236,7 @@ def read_entry(
         problems=tuple(_forbidden(loaded, allowed)),
         declared=as_written(declared),
         closed=closed_to_requests(declared),
+        beside=(*loaded.included.files, *loaded.included.directories),
     )
 
 
@@ -319,6 +351,10 @@ def _files(directory: str, problems: list[str]) -> list[str]:
 def _is_file(directory: str, name: str) -> bool:
     # Opening a pipe would wait for its writer.
     return os.path.isfile(os.path.join(directory, name))
+
+
+def _marks(file: str, beside: Iterable[str]) -> tuple[_Mark, ...]:
+    return (_mark(file), *(_mark(other) for other in beside))
 
 
 def _mark(file: str) -> _Mark:

@@ -139,7 +139,13 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
     entry = _entry(job, bench.catalogue)
     variables = usable(entry, job.variables)
     probe = guarded_probe(entry.allowed, bench.allow_url)
-    experiment = load(entry.file, variables=variables, run_probe=probe)
+    experiment = load(
+        entry.file,
+        variables=variables,
+        run_probe=probe,
+        slo_roots=bench.catalogue.slo_roots,
+        scrape_interval=bench.options().fallback_step,
+    )
     # The file may be another one by now than the catalogue has read.
     forbidden = refused(experiment.declared, entry.allowed)
     if forbidden:
