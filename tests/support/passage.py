@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -21,6 +21,7 @@ from sloguard.adapters.kubernetes import KubernetesCluster
 from tests.fakes.kubernetes.answers import Refused
 from tests.fakes.kubernetes.api import Request
 from tests.fakes.kubernetes.trouble import Trouble
+from tests.support.prompt_server import PromptServer
 
 _LONGEST = 60.0
 
@@ -37,7 +38,7 @@ class Passage:
         self._server = _Server(self)
 
     def __enter__(self) -> Passage:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server.begin()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,9 +68,7 @@ class Passage:
             return len(self.requests) - 1
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _Server(PromptServer):
     def __init__(self, passage: Passage) -> None:
         self.passage = passage
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.patience import PATIENCE
+from tests.support.prompt_server import PromptServer
 
 
 @dataclass
@@ -170,8 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(PromptServer):
     request_queue_size = 256
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -189,8 +189,7 @@ def serve(context: ssl.SSLContext | None = None) -> Iterator[Web]:
             server.socket, server_side=True, do_handshake_on_connect=False
         )
     web.port = server.server_address[1]
-    thread = threading.Thread(target=lambda: server.serve_forever(0.02), daemon=True)
-    thread.start()
+    thread = server.begin()
     try:
         yield web
     finally:

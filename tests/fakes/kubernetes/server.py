@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
@@ -27,6 +27,7 @@ from tests.fakes.kubernetes.rights import ADMIN
 from tests.fakes.kubernetes.state import Object, State
 from tests.fakes.kubernetes.trouble import Trouble
 from tests.support.certificates import Certificates
+from tests.support.prompt_server import PromptServer
 
 ADMIN_TOKEN = "the-token-of-the-administrator"
 Command = Callable[[str, str, str, list[str]], tuple[int, str, str]]
@@ -77,7 +78,7 @@ class KubernetesDouble:
 
     def __enter__(self) -> KubernetesDouble:
         self._server = _Server(self)
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server.begin()
         if self._automatic:
             threading.Thread(target=self._control, daemon=True).start()
         return self
@@ -161,9 +162,7 @@ class KubernetesDouble:
         return self._stopping.is_set()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _Server(PromptServer):
     def __init__(self, double: KubernetesDouble) -> None:
         self.double = double
         super().__init__(("127.0.0.1", 0), _Handler)

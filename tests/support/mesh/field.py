@@ -132,6 +132,8 @@ class Field:
                 break
             life.reset()
             time.sleep(_HISTORY)
+        # Time for those who are still at it.
+        life.leave()
         return ended
 
     def _disturbed(self, case: Case, began: float) -> bool:

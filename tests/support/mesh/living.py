@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -61,9 +62,14 @@ class Life:
     def __enter__(self) -> Life:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self) -> None:
+        """Let it end."""
+        # It may have ended already.
         with contextlib.suppress(OSError):
             self._pipe.send(("leave", None))
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
         self._process.join(10)
         if self._process.is_alive():
             self._process.kill()
@@ -118,5 +124,6 @@ def _live(case: Case, folder: Path, pipe: Connection) -> None:
         while True:
             what, argument = pipe.recv()
             if what == "leave":
-                return
+                # All that it has is in memory: nothing is left to be tidied up.
+                os._exit(0)
             pipe.send(inside.do(what, argument))

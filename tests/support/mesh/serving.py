@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from tests.support.mesh.world import World
+from tests.support.prompt_server import PromptServer
 
 
 class Served:
@@ -17,7 +17,7 @@ class Served:
         self._server = _Server(world, listening)
 
     def __enter__(self) -> Served:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server.begin()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -25,9 +25,7 @@ class Served:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _Server(PromptServer):
     def __init__(self, world: World, listening: socket.socket) -> None:
         self.world = world
         super().__init__(listening.getsockname(), _Handler, bind_and_activate=False)
