@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sloguard.core.text import iso_time
 from sloguard.ports import OutsideError
-from sloguard.ports.outbox import Channel, DeliveryError, Message, Outbox
+from sloguard.ports.outbox import Channel, DeliveryError, Message, MessageState, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -269,3 +270,25 @@ class _Delivery:
 
 def _late(error: str) -> str:
     return f"it is too old by now: {error}" if error else "it is too old by now"
+
+
+def described(message: Message) -> dict[str, Any]:
+    """A message as JSON for people and programs, without what it says."""
+
+    def told(at: float | None) -> str | None:
+        return iso_time(at) if at else None
+
+    waits = message.state is MessageState.WAITING
+    return {
+        "number": message.number,
+        "channel": message.channel,
+        "kind": message.kind,
+        "stream": message.stream,
+        "key": message.key,
+        "state": str(message.state),
+        "attempts": message.attempts,
+        "created": told(message.created_at),
+        "next_attempt": told(message.next_at) if waits else None,
+        "ended": told(message.ended_at),
+        "error": message.error,
+    }
