@@ -137,6 +137,17 @@ def alert_sources(
     return [store, *([] if found is None else [found])]
 
 
+def kept_alerts(settings: Settings) -> list[AlertSource]:
+    """The same where nothing is kept: with the store only if there is one already. Raises OutsideError."""
+    from sloguard.adapters.store.database import store_url
+
+    url = store_url(settings.store.url)
+    if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():
+        return alert_sources(settings, open_store(settings))
+    found = open_alertmanager(settings)
+    return [] if found is None else [found]
+
+
 def options(settings: Settings, **more: Any) -> Options:
     """The engine's options from the settings, and what a caller chooses."""
     from sloguard.engine.options import Options
@@ -250,7 +261,114 @@ def writers(settings: Settings) -> list[Writer]:
     found: list[Writer] = []
     if settings.grafana.url:
         found.append(_marks(settings))
+    notices = open_notices(settings)
+    if notices is not None:
+        found.append(notices)
+    toolkit = toolkit_notifications(settings)
+    if toolkit:
+        from sloguard.notifiers.chaostoolkit import numbered
+        from sloguard.service.toolkit_notices import ToolkitNotices
+
+        found.append(ToolkitNotices(numbered(toolkit)))
     return found
+
+
+def open_notices(settings: Settings) -> Notices | None:
+    """What makes messages for people; None where no channel is set up."""
+    if not settings.channels:
+        return None
+    from sloguard.service.notices import Notices, rule_of
+
+    rules = [rule_of(channel) for channel in settings.channels]
+    return Notices(rules, base_url=settings.serve.base_url)
+
+
+def toolkit_notifications(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """The notifications of the Chaos Toolkit's settings, as far as they are to be sent."""
+    group = settings.notify
+    if not group.chaostoolkit or not group.chaostoolkit_settings.is_file():
+        return ()
+    from sloguard.notifiers.chaostoolkit import read_notifications
+
+    return read_notifications(group.chaostoolkit_settings)
+
+
+def notifiers(settings: Settings, store: Store | None = None) -> list[Channel]:
+    """The channels that tell people; without a ``store`` they have no charts and no verdicts to send."""
+    found: list[Channel] = []
+    if settings.channels:
+        from sloguard.notifiers.base import no_picture
+        from sloguard.notifiers.building import build
+        from sloguard.notifiers.pictures import Pictures
+
+        pictures = no_picture if store is None else Pictures(store)
+        found += [
+            build(channel, illustrate=pictures, documents=lambda run: _document(store, run))
+            for channel in settings.channels
+        ]
+    toolkit = toolkit_notifications(settings)
+    if toolkit:
+        from sloguard.notifiers.chaostoolkit import ToolkitChannel
+
+        found += [
+            ToolkitChannel(number, channel, lambda event, run: _toolkit_payload(store, event, run))
+            for number, channel in enumerate(toolkit, 1)
+        ]
+    return found
+
+
+def _document(store: Store | None, run: str) -> Mapping[str, Any] | None:
+    """A run's verdict; None as long as there is none."""
+    from sloguard.ports import OutsideError
+
+    try:
+        return None if store is None else store.run(run).document
+    except OutsideError:
+        return None
+
+
+def _toolkit_payload(store: Store | None, event: str, run: str) -> Any:
+    """The experiment when a run begins, its journal once it has ended; None as long as it is not kept."""
+    from sloguard.ports import OutsideError
+    from sloguard.render.journal import journal_of
+
+    try:
+        stored = None if store is None else store.run(run)
+        if stored is None or store is None:
+            return None
+        if event == "run-started":
+            return stored.declared
+        return None if stored.document is None else journal_of(stored, store.events(run))
+    except OutsideError:
+        return None
+
+
+def tell_people(
+    settings: Settings, event: str, *, about: str, headline: str, reason: str
+) -> None:
+    """Have channels that ask for it by name told of a command, such as validate-failed: kept in the store,
+    and delivered for a moment. Never raises: what goes wrong is logged."""
+    import logging
+    import time
+
+    from sloguard.ports import OutsideError
+
+    if not any(event in channel.events for channel in settings.channels):
+        return
+    notices = open_notices(settings)
+    if notices is None:
+        return
+    try:
+        store = open_store(settings)
+        said = notices.said(event, time.time(), about=about, headline=headline, reason=reason)
+        if store.put(list(said)):
+            made = courier(settings, store)
+            if made is not None:
+                made.start()
+                made.flush(settings.outbox.flush)
+                made.stop(0.5)
+    except OutsideError as error:
+        logging.getLogger(__name__).warning("%s is not told: %s", event, error)
 
 
 def _marks(settings: Settings) -> Writer:
@@ -283,9 +401,10 @@ def open_grafana(settings: Settings) -> Grafana:
         raise OutsideError(str(error)) from error
 
 
-def channels(settings: Settings) -> list[Channel]:
-    """Who delivers messages, as far as set up. Raises OutsideError."""
-    found: list[Channel] = []
+def channels(settings: Settings, store: Store | None = None) -> list[Channel]:
+    """Who delivers messages, as far as set up; without a ``store`` nothing of a run can be sent along.
+    Raises OutsideError."""
+    found: list[Channel] = notifiers(settings, store)
     if settings.grafana.url:
         from sloguard.adapters.grafana import GrafanaChannel
 
@@ -312,7 +431,7 @@ def announcers(
 def courier(settings: Settings, store: Store, *, always: bool = False) -> Courier | None:
     """What delivers messages; None where there is no channel, unless ``always``: it still tidies up.
     Raises OutsideError."""
-    found = channels(settings)
+    found = channels(settings, store)
     if not found and not always:
         return None
     from sloguard.service.outbox import Courier, Persistence
@@ -339,6 +458,7 @@ def bench(settings: Settings, store: Store, known: Catalogue) -> Bench:
         options=lambda **more: options(settings, **more),
         allow_url=UrlRules(settings.serve.allow_urls),
         announcers=announcers(settings, store),
+        alert_sources=lambda: alert_sources(settings, store),
     )
 
 
@@ -399,9 +519,14 @@ def report_desk(settings: Settings, store: Store, known: Catalogue | None = None
     return ReportDesk(store, known=lambda: known_of(offered), new_id=new_run_id)
 
 
-def report_writers(_settings: Settings) -> list[ReportWriter]:
+def report_writers(settings: Settings) -> list[ReportWriter]:
     """What makes messages of a report that is there, one a kind of channel that is set up."""
-    return []
+    import time
+
+    notices = open_notices(settings)
+    if notices is None:
+        return []
+    return [lambda ready: notices.report(ready, time.time())]
 
 
 def report_schedule(

@@ -41,6 +41,7 @@ from sloguard.engine.ports_bundle import Threads
 from sloguard.engine.queries import Queries, look_up
 from sloguard.engine.watch import Watcher
 from sloguard.ports import Clock, Metrics, MetricsError
+from sloguard.ports.alerts import AlertSource
 
 log = logging.getLogger("sloguard.chaostoolkit")
 
@@ -63,12 +64,14 @@ class _Marks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surround:
-    """What a companion works with. ``live``: the same Prometheus with short deadlines, for the guards."""
+    """What a companion works with. ``live``: the same Prometheus with short deadlines, for the guards.
+    ``sources``: who knows of alerts besides Prometheus."""
 
     metrics: Metrics
     live: Metrics
     clock: Clock
     options: Options
+    sources: Sequence[AlertSource] = ()
     consumers: Sequence[Consumer] = ()
 
 
@@ -359,6 +362,7 @@ class Companion:
                 self.around.metrics,
                 self.around.options,
                 patience=patience,
+                alerts_alone=self.experiment.alerts.declared,
                 **more,
             )
         )

@@ -99,7 +99,7 @@ def command(file: Path | None, run_: str | None, slos: Path | None, **flags: Any
 
 def _judge_window(settings: Settings, file: Path, flags: dict[str, Any]) -> int:
     from sloguard.adapters.clock import SystemClock
-    from sloguard.bootstrap import open_metrics, options
+    from sloguard.bootstrap import kept_alerts, open_metrics, options
     from sloguard.core.document import document
     from sloguard.engine.window import collect, judge_collected, with_budget
     from sloguard.ports import OutsideError
@@ -117,11 +117,18 @@ def _judge_window(settings: Settings, file: Path, flags: dict[str, Any]) -> int:
     timeline = _timeline(experiment, flags)
     try:
         metrics = open_metrics(settings)
+        sources = kept_alerts(settings)
     except OutsideError as error:
         fail(str(error))
     chosen = options(settings, step=step_seconds(flags["step"]))
     collected = collect(
-        experiment, timeline, metrics, SystemClock(), chosen, removed=_removed(flags["removed"])
+        experiment,
+        timeline,
+        metrics,
+        SystemClock(),
+        chosen,
+        removed=_removed(flags["removed"]),
+        sources=sources,
     )
     facts = judge_collected(experiment, timeline, collected)
     facts = with_budget(facts, experiment, metrics, chosen)
@@ -132,8 +139,8 @@ def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str,
     from sloguard.core.document import document
     from sloguard.core.judge import judge_slo
     from sloguard.core.outcome import RunFacts
+    from sloguard.engine.rejudge import alerts_again, rejudge
     from sloguard.engine.rejudge import budget_again as again
-    from sloguard.engine.rejudge import rejudge
     from sloguard.ports import OutsideError
 
     store = the_store(settings)
@@ -151,6 +158,7 @@ def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str,
         evidence = rejudge(evidence, other.slos)
     declared = other.phases.after if other else _declared_after(stored.resolved)
     judged = tuple(judge_slo(e, stored.timeline, stored.surroundings, declared) for e in evidence)
+    held = alerts_again(stored.document, other, stored.timeline)
     facts = RunFacts(
         experiment=stored.title,
         run=stored.id,
@@ -158,7 +166,8 @@ def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str,
         slos=judged,
         # With its own objectives it is the same run: a fault that was not injected still counts.
         activities=stored.activities if other is None else (),
-        alerts=tuple((stored.document or {}).get("alerts", ())),
+        alerts=tuple((stored.document or {}).get("alerts", ())) if held is None else held.entries,
+        alert_scope=None if held is None else held.scope,
         budget=again(judged, stored.document, stored.timeline),
     )
     return _say(document(facts), judged, stored.timeline, stored.surroundings, flags)

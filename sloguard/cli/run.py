@@ -131,7 +131,8 @@ def _run(
     plain_logs(mask)
     store = the_store(settings)
     try:
-        made = ports(settings, store, metrics=bool(experiment.slos or experiment.guards))
+        asks = experiment.slos or experiment.guards or experiment.alerts.declared
+        made = ports(settings, store, metrics=bool(asks))
     except OutsideError as error:
         fail(str(error))
     chosen = options(settings, run=new_run_id(), step=step, seed=flags["seed"], variables=variables)

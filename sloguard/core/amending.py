@@ -66,6 +66,11 @@ def amended(document: Mapping[str, Json], episodes: Iterable[AlertEpisode]) -> D
     return made
 
 
+def told_episodes(document: Mapping[str, Json]) -> tuple[AlertEpisode, ...]:
+    """The alerts of a document, as somebody told them."""
+    return tuple(_episode(entry) for entry in fired(document.get("alerts") or ()))
+
+
 def _timeline(document: Mapping[str, Json]) -> Timeline | None:
     marks = document.get("timeline")
     if not marks:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sloguard.core.alerting import AlertsJudged, AlertsRead, judge_alerts, scope_of
+from sloguard.core.amending import told_episodes
 from sloguard.core.budget_entries import Entry, budget_entries, kept_histories
-from sloguard.core.model import Slo, Timeline
+from sloguard.core.model import Experiment, Slo, Timeline
 from sloguard.core.results import SloResult
 from sloguard.core.series import SloEvidence
 
@@ -31,6 +33,24 @@ def budget_again(
     entries = (kept or {}).get("budget") or ()
     found = kept_histories(entries, [result.evidence.slo for result in results])
     return budget_entries(results, found, None, timeline)
+
+
+def alerts_again(
+    kept: Mapping[str, Any] | None, other: Experiment | None, timeline: Timeline
+) -> AlertsJudged | None:
+    """The alerts of a judgement from the run's own document: as they were held, or as ``other`` asks.
+
+    None where the document does not know of any having been looked for.
+    """
+    if kept is None or "alerts" not in kept:
+        return None
+    scope = scope_of(kept)
+    if other is None:
+        known = "alert_coverage" in kept
+        return AlertsJudged(entries=tuple(kept["alerts"]), scope=scope) if known else None
+    unread = (scope.unknown,) if scope.unknown else ()
+    read = AlertsRead(episodes=told_episodes(kept), unread=unread)
+    return judge_alerts(read, other.alerts, timeline)
 
 
 def _queries(slo: Slo) -> _Queries:

@@ -16,9 +16,10 @@ from sloguard.core.objective import parse_duration
 from sloguard.core.outcome import RunFacts, conclude
 from sloguard.core.series import SloEvidence, Surroundings
 from sloguard.engine.options import Options
-from sloguard.engine.rejudge import budget_again, rejudge
+from sloguard.engine.rejudge import alerts_again, budget_again, rejudge
 from sloguard.engine.window import collect, judge_collected, with_budget
 from sloguard.ports import Clock, Metrics
+from sloguard.ports.alerts import AlertSource
 from sloguard.ports.service import Window, WindowState
 from sloguard.service.windows import EXPIRED, timeline_of
 from sloguard.spec import masked
@@ -62,9 +63,14 @@ class Judgement:
 
 
 def judge_window(
-    window: Window, slos: Experiment, metrics: Metrics, clock: Clock, options: Options
+    window: Window,
+    slos: Experiment,
+    metrics: Metrics,
+    clock: Clock,
+    options: Options,
+    sources: Sequence[AlertSource] = (),
 ) -> Judgement:
-    """Ask Prometheus about a closed window. Blocking."""
+    """Ask Prometheus, and ``sources`` for alerts, about a closed window. Blocking."""
     timeline = timeline_of(window, slos)
     experiment = replace(
         slos,
@@ -73,7 +79,9 @@ def judge_window(
         phases=_phases(timeline),
     )
     removed = {label: frozenset(names) for label, names in window.removed.items()}
-    collected = collect(experiment, timeline, metrics, clock, options, removed=removed)
+    collected = collect(
+        experiment, timeline, metrics, clock, options, removed=removed, sources=sources
+    )
     facts = judge_collected(experiment, timeline, collected, run=window.id)
     facts = with_budget(facts, experiment, metrics, options)
     if window.state is WindowState.EXPIRED:
@@ -107,6 +115,7 @@ def judge_again(
     kept = tuple(evidence) if other is None else rejudge(evidence, other.slos)
     after = _declared_after(stored.resolved) if other is None else other.phases.after
     slos = tuple(judge_slo(e, timeline, stored.surroundings, after) for e in kept)
+    held = alerts_again(stored.document, other, timeline)
     facts = RunFacts(
         experiment=stored.title,
         run=run,
@@ -114,7 +123,8 @@ def judge_again(
         slos=slos,
         # With its own objectives it is the same run: a fault that was not injected still counts.
         activities=stored.activities if other is None else (),
-        alerts=tuple((stored.document or {}).get("alerts", ())),
+        alerts=tuple((stored.document or {}).get("alerts", ())) if held is None else held.entries,
+        alert_scope=None if held is None else held.scope,
         notes=(f"judged again from the samples of run {stored.id}",),
         budget=budget_again(slos, stored.document, timeline),
     )

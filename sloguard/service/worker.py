@@ -23,6 +23,7 @@ from sloguard.engine.ports_bundle import Ports
 from sloguard.engine.run import Consumer, drive, run
 from sloguard.engine.tracing import traced
 from sloguard.ports import Clock, Metrics, MetricsError, OutsideError
+from sloguard.ports.alerts import AlertSource
 from sloguard.ports.service import Job, Jobs, JobState, ServiceError, Windows
 from sloguard.providers.result import UrlPolicy
 from sloguard.service.announcing import Announcer
@@ -85,7 +86,8 @@ class Bench:
     ``ports`` gives everything that a run needs (False: it asks no Prometheus), ``metrics`` the Prometheus
     alone, ``options`` the engine's options with what a job chooses. ``allow_url``: see ``urls``.
     ``tracing``: where runs are told as traces. ``announcers`` makes what tells others of one run, with the
-    arguments of Announcer; None where nobody is to be told.
+    arguments of Announcer; None where nobody is to be told. ``alert_sources``: who knows of alerts of windows,
+    beside Prometheus.
     """
 
     store: WorkerStore
@@ -98,6 +100,7 @@ class Bench:
     patience: float = STORE_PATIENCE
     tracing: Tracing | None = None
     announcers: Callable[..., Announcer] | None = None
+    alert_sources: Callable[[], Sequence[AlertSource]] = tuple
 
 
 def carry_out(id: str, claim: str, bench: Bench, control: Control) -> int:
@@ -151,7 +154,7 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
     if forbidden:
         raise NotUsable("; ".join(f"{need.path}: {need.message}" for need in forbidden))
     experiment = replace(experiment, tags=tuple(dict.fromkeys((*experiment.tags, *job.tags))))
-    asks = bool(experiment.slos or experiment.guards)
+    asks = bool(experiment.slos or experiment.guards or experiment.alerts.declared)
     ports = guarded(bench.ports(asks), entry.allowed, bench.allow_url)
     options = bench.options(run=job.id, seed=job.seed, variables=variables, use_drivers=False)
     if job.dry_run:
@@ -222,7 +225,8 @@ def _window(job: Job, bench: Bench, control: Control) -> _Ending:
     _await(metrics, options.metrics_patience, bench.clock, control)
     if control.reasons:
         return _Ending(JobState.CANCELLED, 0, control.reasons[0])
-    judgement = judge_window(window, slos, metrics, bench.clock, options)
+    sources = bench.alert_sources()
+    judgement = judge_window(window, slos, metrics, bench.clock, options, sources)
     return _keep(judgement, bench, experiment=window.slos, kind="window")
 
 

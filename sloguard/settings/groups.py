@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sloguard.settings.alertmanager import AlertmanagerSettings
 from sloguard.settings.alerts import AlertsSettings
 from sloguard.settings.fields import setting
 from sloguard.settings.grafana import GrafanaSettings
@@ -285,6 +286,7 @@ class Settings:
     charts: ChartSettings = field(default_factory=ChartSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     alerts: AlertsSettings = field(default_factory=AlertsSettings)
+    alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     grafana: GrafanaSettings = field(default_factory=GrafanaSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
@@ -301,6 +303,7 @@ GROUPS: Mapping[str, type[Any]] = {
     "charts": ChartSettings,
     "serve": ServeSettings,
     "alerts": AlertsSettings,
+    "alertmanager": AlertmanagerSettings,
     "outbox": OutboxSettings,
     "grafana": GrafanaSettings,
     "notify": NotifySettings,

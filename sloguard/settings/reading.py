@@ -26,6 +26,8 @@ _FROM_FILES = (
     "store.url",
     "grafana.password",
     "grafana.token",
+    "alertmanager.password",
+    "alertmanager.token",
 )
 
 
