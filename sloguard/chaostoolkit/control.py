@@ -17,7 +17,8 @@ later turns the journal's status to ``failed``: an absent verdict is never green
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,7 +26,7 @@ from sloguard.documents.problems import did_you_mean
 
 if TYPE_CHECKING:
     from sloguard.chaostoolkit.companion import Companion, Consumer
-    from sloguard.core.model import Experiment
+    from sloguard.cli.telling import Telling
     from sloguard.settings import Settings
 
 log = logging.getLogger("chaostoolkit")
@@ -48,6 +49,7 @@ class _Held:
     companion: Companion | None = None
     broken: str = ""
     lenient: bool = False
+    telling: Telling | None = None
 
 
 _held = _Held()
@@ -57,7 +59,7 @@ def configure_control(
     experiment: Mapping[str, Any] | None = None, event_registry: Any = None, **_arguments: Any
 ) -> None:
     """Called first. A guard that stops the method must not leave the fault behind."""
-    _held.companion, _held.broken, _held.lenient = None, "", False
+    _held.companion, _held.broken, _held.lenient, _held.telling = None, "", False, None
     if experiment is not None and experiment.get("abort-when") and event_registry is not None:
         event_registry.register(_roll_back_always())
 
@@ -137,6 +139,8 @@ def after_experiment_control(
         return
     state["sloguard"] = made
     _decide(state, made)
+    if _held.telling is not None:
+        _held.telling.finish()
 
 
 def cleanup_control() -> None:
@@ -153,32 +157,35 @@ def _companion(
     secrets: Mapping[str, Any],
     arguments: Mapping[str, Any],
 ) -> Companion:
-    from sloguard.adapters.clock import SystemClock
-    from sloguard.bootstrap import LIVE_DEADLINE, new_run_id, open_metrics, options
+    from sloguard.bootstrap import new_run_id, open_store, options, ports
     from sloguard.chaostoolkit.companion import Companion, Surround
     from sloguard.chaostoolkit.reading import experiment_of
+    from sloguard.cli.telling import Telling
 
     settings = _settings(arguments)
     experiment = experiment_of(declared, configuration, secrets, str(arguments.get("slos") or ""))
-    keeps = arguments.get("keep", True) is not False
+    store = open_store(settings)
+    made = ports(settings, store)
+    assert made.metrics is not None  # noqa: S101 - it was asked for
+    consumers: Sequence[Consumer] = ()
+    if arguments.get("keep", True) is not False:
+        _held.telling = Telling(settings, store)
+        consumers = _held.telling.around(store.recorder(experiment=_name(declared)).record)
     around = Surround(
-        metrics=open_metrics(settings),
-        live=open_metrics(settings, deadline=LIVE_DEADLINE),
-        clock=SystemClock(),
+        metrics=made.metrics,
+        live=made.live or made.metrics,
+        clock=made.clock,
         options=options(settings, run=new_run_id()),
-        consumers=_consumers(settings, experiment) if keeps else (),
+        sources=made.alert_sources,
+        consumers=consumers,
     )
     return Companion(experiment, around, _stop_run)
 
 
-def _consumers(settings: Settings, experiment: Experiment) -> tuple[Consumer, ...]:
-    """Whoever is told of the run, as of one of sloguard's own."""
-    from pathlib import Path
-
-    from sloguard.bootstrap import open_store
-
-    name = Path(experiment.source).stem if experiment.source else ""
-    return (open_store(settings).recorder(experiment=name).record,)
+def _name(declared: Mapping[str, Any]) -> str:
+    """A name by which the runs of one experiment are found, for want of the file's."""
+    words = re.findall(r"[a-z0-9]+", str(declared.get("title", "")).lower())
+    return "-".join(words)[:60].strip("-")
 
 
 def _settings(arguments: Mapping[str, Any]) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 import socketserver
@@ -28,6 +29,9 @@ pytestmark = [
 ]
 
 SECRET = "hunter2-of-the-shop"
+#: Another release of the Chaos Toolkit than the one that is installed, unpacked into a folder.
+_FOLDER = os.environ.get("SLOGUARD_TEST_CHAOSTOOLKIT", "")
+OTHER = {"PYTHONPATH": _FOLDER} if _FOLDER else {}
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,7 @@ class World:
             *("--no-version-check", "--no-log-file", "--settings", "settings.yaml"),
             *("run", *case.flags, "experiment.json"),
             home=folder,
-            env={"SHOP_PASSWORD": SECRET, "SLOGUARD_RUNS_METRICS_PATIENCE": "1s"},
+            env={"SHOP_PASSWORD": SECRET, "SLOGUARD_RUNS_METRICS_PATIENCE": "1s", **OTHER},
             program="chaos",
         ).wait(100)
         journal = json.loads((folder / "journal.json").read_text())
