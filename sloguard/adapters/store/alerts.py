@@ -14,7 +14,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    tuple_,
     update,
 )
 
@@ -150,11 +149,14 @@ def _join(connection: Connection, told: Iterable[Delivered]) -> int:
     fresh = by_key(told)
     known: dict[tuple[str, float], tuple[int, Delivered]] = {}
     keys = list(fresh)
-    for start in range(0, len(keys), _AT_ONCE):
-        same = tuple_(episodes.c.fingerprint, episodes.c.starts_at).in_(
-            keys[start : start + _AT_ONCE]
-        )
-        for row in connection.execute(select(episodes).where(same)):
+    for at in range(0, len(keys), _AT_ONCE):
+        part = keys[at : at + _AT_ONCE]
+        starts = [start for _, start in part]
+        # Pairs in a list are looked up by no index of SQLite's.
+        near = episodes.c.fingerprint.in_(
+            {mark for mark, _ in part}
+        ) & episodes.c.starts_at.between(min(starts), max(starts))
+        for row in connection.execute(select(episodes).where(near)):
             known[row.fingerprint, row.starts_at] = row.number, episode_of(row)
     new, changed = [], []
     later: list[tuple[int, Delivered]] = []
