@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sloguard.service.announcing import Announcer, Writer
     from sloguard.service.catalogue import Catalogue
     from sloguard.service.jobs import JobDesk
+    from sloguard.service.notices import Notices
     from sloguard.service.outbox import Courier
     from sloguard.service.reporting import ReportDesk, ReportSchedule, ReportWriter
     from sloguard.service.running import Service

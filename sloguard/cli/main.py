@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "outbox": ("sloguard.cli.outbox", "See, send, repeat and drop what is to be told to others."),
     "grafana": ("sloguard.cli.grafana", "Check the Grafana in which chaos windows are marked."),
     "recover": ("sloguard.cli.recover", "Undo what a killed run left behind."),
+    "notify": ("sloguard.cli.notify", "List the channels that people are told by, and try them."),
     "settings": ("sloguard.cli.settings", "Show every setting, its value and where it came from."),
 }
 
