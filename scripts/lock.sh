@@ -11,3 +11,8 @@ compile --extra postgresql --extra demo --extra parquet --extra otel --extra pdf
 # What the tests run against is what users get.
 compile --extra postgresql --extra demo --extra parquet --extra otel --extra pdf --extra drivers --group dev \
   --constraint requirements.lock --output-file requirements-dev.lock
+# What the images hold: no demo, no browser.
+compile --extra postgresql --extra parquet --extra otel --extra pdf --group image \
+  --constraint requirements.lock --output-file deploy/requirements.lock
+compile --extra postgresql --extra parquet --extra otel --extra pdf --extra drivers --group image --group image-drivers \
+  --constraint requirements-dev.lock --output-file deploy/requirements-drivers.lock

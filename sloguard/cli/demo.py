@@ -29,9 +29,15 @@ def command(keep: bool, no_tour: bool, charts: Path | None, directory: Path | No
     Needs Prometheus and Alertmanager (Debian: prometheus, prometheus-alertmanager) and the demo extra.
     Takes less than three minutes; everything is stopped and removed at the end, also on Ctrl-C.
     """
-    from sloguard.demo.environment import DemoError
-    from sloguard.demo.tour import demonstrate, subprocess_runner
-
+    try:
+        from sloguard.demo.environment import DemoError
+        from sloguard.demo.tour import demonstrate, subprocess_runner
+    except ModuleNotFoundError as error:
+        if error.name != "sloguard.demo":
+            raise
+        fail(
+            "this sloguard was installed without its demo, as images are; clone it, and 'make demo'"
+        )
     if no_tour and not keep:
         fail("--no-tour goes with --keep")
     options = ["--charts", str(charts.resolve())] if charts else []
