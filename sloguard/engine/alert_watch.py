@@ -20,9 +20,6 @@ from sloguard.engine.ports_bundle import Task
 from sloguard.ports import Metrics
 from sloguard.ports.alerts import AlertSource
 
-#: Where nothing ends the run, sources are asked this often, seconds: an alert shorter than that may be missed.
-_SLOW = 5.0
-
 
 class AlertWatch:
     """Watches while a run waits. ``tripped`` is handed the reason, once, and whether it is blind.
@@ -42,7 +39,7 @@ class AlertWatch:
     ) -> None:
         self._loop, self._live, self._sources = loop, live, sources
         self._alerting, self._tripped = alerting, tripped
-        self._every = options.tick if alerting.abort_on else max(options.tick, _SLOW)
+        self._every = options.tick
         self._allowed = 2 * max(options.fallback_step, options.tick)
         self._due = -math.inf
         self._since = math.inf

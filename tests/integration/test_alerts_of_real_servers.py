@@ -194,9 +194,6 @@ def test_an_expected_alert_is_met_with_its_times(lab: Lab, whole: Any) -> None:
     assert 0 < alert["time_to_alert_seconds"] < 15
     assert alert["time_to_resolve_seconds"] is not None
     assert alert["expected"]
-    # Alertmanager's own word: to the millisecond, and with its fingerprint.
-    assert alert["origin"] == "alertmanager"
-    assert alert["fingerprint"]
     assert last.document["time_to_alert_seconds"] == alert["time_to_alert_seconds"]
     recorded = lab.asked('min_over_time(timestamp(ALERTS{alertname="HighErrors"})[1h:500ms])')
     began = last.timeline.fault + alert["time_to_alert_seconds"]
