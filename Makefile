@@ -41,6 +41,7 @@ bench: ## ratios: Prometheus's own time, the Chaos Toolkit, a bare Flask route (
 docs: ## write the generated parts of the docs
 	@scripts/setup.sh lint
 	@$(PYTHON) -m scripts.docs
+	@$(PYTHON) -m scripts.deploy
 
 docs-check: ## fail when the generated parts of the docs are stale
 	@scripts/setup.sh lint
