@@ -197,3 +197,21 @@ def test_of_a_payload_the_good_alerts_are_taken_and_the_rest_is_kept(world: Worl
     assert kept.reason.startswith("10 of 11 alerts could not be taken: alerts[0].startsAt: ")
     for words in ("alerts[2].startsAt: '9999", "alerts[4].status", "found 1000"):
         assert words in kept.reason
+
+
+def test_too_many_at_once_are_asked_to_come_again(tmp_path: Path) -> None:
+    moment = [0.0]
+    made = make_world(
+        tmp_path, authenticate=True, settings={"rate_limit": 2.0}, monotonic=lambda: moment[0]
+    )
+    _, hook = make_token(made, Scope.WEBHOOK)
+    body = b"nonsense"
+    answers = [send(made, body, **bearer(hook)) for _ in range(201)]
+    assert [a.status_code for a in answers] == [200] * 200 + [503]
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    moment[0] += 0.05
+    assert send(made, body, **bearer(hook)).status_code == 200
+    # A stranger is one of many, as everywhere.
+    strangers = [send(made, body) for _ in range(30)]
+    assert strangers[-1].status_code == 429
+    made.store.dispose()

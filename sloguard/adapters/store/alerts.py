@@ -149,8 +149,8 @@ def _join(connection: Connection, told: Iterable[Delivered]) -> int:
     fresh = by_key(told)
     known: dict[tuple[str, float], tuple[int, Delivered]] = {}
     keys = list(fresh)
-    for at in range(0, len(keys), _AT_ONCE):
-        part = keys[at : at + _AT_ONCE]
+    for first in range(0, len(keys), _AT_ONCE):
+        part = keys[first : first + _AT_ONCE]
         starts = [start for _, start in part]
         # Pairs in a list are looked up by no index of SQLite's.
         near = episodes.c.fingerprint.in_(

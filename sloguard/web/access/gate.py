@@ -13,14 +13,16 @@ from sloguard.ports.service import Scope
 from sloguard.web.access.auditing import SAFE_METHODS, Auditor
 from sloguard.web.access.browsers import Browsers, local_path
 from sloguard.web.access.exposure import Hosts
-from sloguard.web.access.limits import Buckets, place_of, too_many
-from sloguard.web.identity import PUBLIC, Identify, check
+from sloguard.web.access.limits import Buckets, come_again, place_of, too_many
+from sloguard.web.identity import PUBLIC, Identify, Identity, check
 
 if TYPE_CHECKING:
     from sloguard.settings.groups import ServeSettings
 
 #: What may come at once, in seconds of the allowed rate, and at least so many requests.
 _BURST_SECONDS, _LEAST_BURST = 2.0, 20.0
+#: When much breaks at once, much is told at once: webhooks may come so many times as often as other requests.
+HOOK_FACTOR = 10
 LOGIN = "/login"
 
 
@@ -43,17 +45,15 @@ class Gate:
         rate = serve.rate_limit
         burst = max(_LEAST_BURST, rate * _BURST_SECONDS)
         self._buckets = Buckets(rate, burst, monotonic=monotonic) if rate else None
+        self._hooks = (
+            Buckets(rate * HOOK_FACTOR, burst * HOOK_FACTOR, monotonic=monotonic) if rate else None
+        )
 
     def enter(self) -> Response | None:
         """Let the request in hand in, or send its browser to the login. Raises a Problem."""
         self._hosts.check(request.environ)
         who = g.who = self._identify(request)
-        if self._buckets is not None:
-            known = who is not None and who.via != "open"
-            key = who.name if known and who is not None else place_of(request.remote_addr or "")
-            wait = self._buckets.take(key)
-            if wait:
-                raise too_many(wait, "too many requests")
+        self._hold_back(who)
         endpoint = request.endpoint
         if endpoint is None:  # There is no such path, and nothing to protect.
             return None
@@ -63,6 +63,19 @@ class Gate:
         check(who, scope)
         self.browsers.check(who)
         return None
+
+    def _hold_back(self, who: Identity | None) -> None:
+        """Raises a Problem for a client that asks too often."""
+        scope = self._scopes.get(request.endpoint or "")
+        is_hook = scope == Scope.WEBHOOK and who is not None and who.may(Scope.WEBHOOK)
+        buckets = self._hooks if is_hook else self._buckets
+        if buckets is None:
+            return
+        known = who is not None and who.via != "open"
+        key = who.name if known and who is not None else place_of(request.remote_addr or "")
+        wait = buckets.take(key)
+        if wait:
+            raise come_again(wait) if is_hook else too_many(wait, "too many requests")
 
     def leave(self, response: Response) -> None:
         """Write down what was changed, and give a page with a form what it needs."""

@@ -119,3 +119,10 @@ def too_many(wait: float, why: str) -> Problem:
     seconds = max(1, math.ceil(wait))
     detail = f"{why}: try again in {seconds} s"
     return Problem("rate-limited", detail, headers={"Retry-After": str(seconds)})
+
+
+def come_again(wait: float) -> Problem:
+    """The same for a webhook: what is answered with 4xx is not sent again soon, or not at all."""
+    seconds = max(1, math.ceil(wait))
+    detail = f"too much comes at once: send it again in {seconds} s"
+    return Problem("unavailable", detail, headers={"Retry-After": str(seconds)})
