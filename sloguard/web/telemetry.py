@@ -140,11 +140,40 @@ class StoredMetrics:
         )
         left.add_metric((), self._store.faults_left())
         yield left
+        age = GaugeMetricFamily(
+            "sloguard_open_run_age_seconds", "How long ago the oldest run began that has not ended"
+        )
+        age.add_metric((), self._since(self._store.open_since()))
+        yield age
         jobs = GaugeMetricFamily("sloguard_jobs", "Jobs by state", labels=("state",))
         for state, count in self._store.job_counts().items():
             jobs.add_metric((str(state),), count)
         yield jobs
         yield from self._inbox()
+        yield from self._outbox()
+
+    def _since(self, time: float | None) -> float:
+        """Seconds since then; 0 where there is nothing to wait for."""
+        return 0.0 if time is None else max(self._wall() - time, 0.0)
+
+    def _outbox(self) -> Iterator[Metric]:
+        messages = GaugeMetricFamily(
+            "sloguard_outbox_messages",
+            "Messages to others that are kept, by channel and state",
+            labels=("channel", "state"),
+        )
+        age = GaugeMetricFamily(
+            "sloguard_outbox_age_seconds",
+            "How long the oldest message of a channel has waited",
+            labels=("channel",),
+        )
+        counts, waiting = self._store.message_counts(), self._store.oldest_waiting()
+        for (channel, state), count in counts.items():
+            messages.add_metric((channel, str(state)), count)
+        # A channel where nothing waits is told too: an alert has to see that it is well again.
+        for channel in dict.fromkeys((*(name for name, _ in counts), *waiting)):
+            age.add_metric((channel,), self._since(waiting.get(channel)))
+        yield from (messages, age)
 
     def _inbox(self) -> Iterator[Metric]:
         state = self._store.inbox_state()
@@ -155,8 +184,7 @@ class StoredMetrics:
         age = GaugeMetricFamily(
             "sloguard_alert_inbox_age_seconds", "How long the oldest of them has waited"
         )
-        since = 0.0 if state.oldest_at is None else max(self._wall() - state.oldest_at, 0.0)
-        age.add_metric((), since)
+        age.add_metric((), self._since(state.oldest_at))
         refused = GaugeMetricFamily(
             "sloguard_alert_payloads_refused", "Refused payloads that are kept for inspection"
         )

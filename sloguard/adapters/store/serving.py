@@ -224,6 +224,13 @@ class ServingPart(StorePart):
         process = Identity(pid, started, "", Machine(host, boot, pid_space))
         return is_alive(process, heartbeat, self._now())
 
+    def open_since(self) -> float | None:
+        """When the oldest run began that has not ended, however dead its process may be; None: all have."""
+        query = select(func.min(runs.c.started_at)).where(runs.c.ended_at.is_(None))
+        with self._database.reading() as connection:
+            found = connection.execute(query).scalar_one()
+        return None if found is None else float(found)
+
     def faults_left(self) -> int:
         """How many injections of ended runs are not undone."""
         query = (
