@@ -24,6 +24,7 @@ from sloguard.faults.load import http_load
 from sloguard.host.marks import FAULT, marked
 from tests.support.calling import eventually
 from tests.support.crashing import killed_at, start_injecting, undone_elsewhere
+from tests.support.patience import SOON
 from tests.support.web import Web, serve
 
 
@@ -222,7 +223,7 @@ def stopped_under_way(web: Web, path: str, **arguments: Any) -> tuple[dict[str, 
     eventually(lambda: len(web.seen) >= 2)
     began = time.monotonic()
     context.stop.set()
-    thread.join(10)
+    thread.join(SOON)
     took = time.monotonic() - began
     assert marked(**{FAULT: injection.record["token"]}) == []
     return reports[0], took
@@ -234,7 +235,7 @@ def test_stop_ends_it_within_a_second_with_its_report(
     web: Web, path: str, arguments: dict[str, Any]
 ) -> None:
     report, took = stopped_under_way(web, path, **arguments)
-    assert took < 1.0
+    assert took < SOON
     assert report["stopped"] is True
     assert report["seconds"] < 30
     assert report["sent"] == report["answered"] + sum(report["errors"].values())
@@ -251,7 +252,7 @@ def test_the_load_ends_with_the_process_that_made_it(web: Web, moment: str, tmp_
             eventually(lambda: web.seen)
             process.kill()
         record = json.loads(path.read_text())
-    eventually(lambda: not marked(**{FAULT: record["token"]}), seconds=5)
+    eventually(lambda: not marked(**{FAULT: record["token"]}))
     count = len(web.seen)
     assert undone_elsewhere("load.http_load", record)[0] == ""
     assert len(web.seen) == count

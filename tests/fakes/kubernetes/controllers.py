@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import math
@@ -13,6 +12,7 @@ from typing import Any
 
 from tests.fakes.kubernetes import definitions, jobs, selecting
 from tests.fakes.kubernetes.api import FOREGROUND, Api
+from tests.fakes.kubernetes.copying import copied
 from tests.fakes.kubernetes.defaults import fill
 from tests.fakes.kubernetes.kinds import Kind
 from tests.fakes.kubernetes.state import Object, State, stamp
@@ -302,11 +302,11 @@ class Controllers:
 
     def _replica_set(self, deployment: Object, name: str, revision: int) -> Object:
         about, spec = deployment["metadata"], deployment["spec"]
-        template = copy.deepcopy(spec["template"])
+        template = copied(spec["template"])
         hashed = {"pod-template-hash": name.rsplit("-", 1)[1]}
         labels = {**template["metadata"].get("labels", {}), **hashed}
         template["metadata"]["labels"] = labels
-        selector = copy.deepcopy(spec["selector"])
+        selector = copied(spec["selector"])
         selector["matchLabels"] = {**selector.get("matchLabels", {}), **hashed}
         return {
             "metadata": {
@@ -370,7 +370,7 @@ class Controllers:
     def _make_pod(self, kind: str, owner: Object, name: str = "", node: str = "") -> None:
         if not self._api.may_have_pods(owner["metadata"]["namespace"]):
             return  # refused; tried again with the next change
-        about, template = owner["metadata"], copy.deepcopy(owner["spec"]["template"])
+        about, template = owner["metadata"], copied(owner["spec"]["template"])
         metadata: Object = {"namespace": about["namespace"], **template.get("metadata", {})}
         if name:
             metadata["name"] = name

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import copy
 from typing import Any
 
 from tests.fakes.kubernetes import definitions, istio, jobs
 from tests.fakes.kubernetes.answers import Refused
+from tests.fakes.kubernetes.copying import copied
 from tests.fakes.kubernetes.kinds import Kind
 
 Object = dict[str, Any]
@@ -21,7 +21,7 @@ _TOLERATED = [
 
 def fill(kind: Kind, body: Object, suffix: str) -> Object:
     """The object as kept, with its defaults and its first status. ``suffix``: of generated names."""
-    obj = copy.deepcopy(body)
+    obj = copied(body)
     about = obj.setdefault("metadata", {})
     for key in (
         "uid",
@@ -85,7 +85,7 @@ def _pod(obj: Object, suffix: str) -> None:
     spec["serviceAccount"] = spec["serviceAccountName"]
     tolerations = spec.setdefault("tolerations", [])
     have = {t.get("key") for t in tolerations}
-    tolerations += [copy.deepcopy(t) for t in _TOLERATED if t["key"] not in have]
+    tolerations += [copied(t) for t in _TOLERATED if t["key"] not in have]
     spec.setdefault("priority", 0)
     spec.setdefault("enableServiceLinks", True)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")

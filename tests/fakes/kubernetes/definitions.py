@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
 from tests.fakes.kubernetes.answers import Refused
+from tests.fakes.kubernetes.copying import copied
 from tests.fakes.kubernetes.kinds import Kind
 from tests.fakes.kubernetes.state import Object, State, stamp
 
@@ -91,7 +91,7 @@ def validated(kind: Kind, obj: Object, strict: bool) -> Object:
     for name in ("apiVersion", "kind"):
         properties.setdefault(name, {"type": "string"})
     schema = {**schema, "properties": properties}
-    made = copy.deepcopy(obj)
+    made = copied(obj)
     unknown = list(_prune(made, schema, ""))
     if strict and unknown:
         said = f'strict decoding error: unknown field "{unknown[0]}"'
@@ -130,7 +130,7 @@ def _fill(value: Any, schema: Any) -> None:
         return
     for key, inner in (schema.get("properties") or {}).items():
         if key not in value and "default" in inner:
-            value[key] = copy.deepcopy(inner["default"])
+            value[key] = copied(inner["default"])
         if key in value:
             _fill(value[key], inner)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 import time
 import uuid
 from typing import Any
 
+from tests.fakes.kubernetes.copying import copied
 from tests.fakes.kubernetes.state import Object, State, stamp
 
 TRACKING = "batch.kubernetes.io/job-tracking"
@@ -43,7 +43,7 @@ def problems(spec: Object) -> list[tuple[str, str, str]]:
 
 def pod_of(job: Object, suffix: str) -> Object:
     """A new pod of a Job."""
-    about, template = job["metadata"], copy.deepcopy(job["spec"]["template"])
+    about, template = job["metadata"], copied(job["spec"]["template"])
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": about["name"], "uid": about["uid"], "controller": True, "blockOwnerDeletion": True}  # fmt: skip
     metadata: Object = {
         "namespace": about["namespace"],

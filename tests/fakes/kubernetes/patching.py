@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from tests.fakes.kubernetes.answers import Refused
+from tests.fakes.kubernetes.copying import copied
 
 #: Lists that a strategic merge patch merges by a key; all others are replaced.
 _MERGE_KEYS = {
@@ -29,7 +29,7 @@ class Untrue(Refused):
 
 def json_patch(document: Any, operations: Any) -> Any:
     """RFC 6902."""
-    document = copy.deepcopy(document)
+    document = copied(document)
     for operation in operations:
         document = _operation(document, operation)
     return document
@@ -43,18 +43,18 @@ def _operation(document: Any, operation: dict[str, Any]) -> Any:
         return document
     if kind in ("move", "copy"):
         source = _path(operation["from"])
-        value = copy.deepcopy(_find(document, source))
+        value = copied(_find(document, source))
         if kind == "move":
             _remove(document, source)
         _add(document, path, value)
     elif kind == "add":
-        _add(document, path, copy.deepcopy(operation["value"]))
+        _add(document, path, copied(operation["value"]))
     elif kind == "remove":
         _remove(document, path)
     elif kind == "replace":
         _find(document, path)
         _remove(document, path)
-        _add(document, path, copy.deepcopy(operation["value"]))
+        _add(document, path, copied(operation["value"]))
     else:
         raise Untrue
     return document
@@ -95,7 +95,7 @@ def _remove(document: Any, path: list[str]) -> None:
 def merge_patch(document: Any, patch: Any) -> Any:
     """RFC 7386."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copied(patch)
     result = dict(document) if isinstance(document, dict) else {}
     for key, value in patch.items():
         if value is None:
@@ -108,7 +108,7 @@ def merge_patch(document: Any, patch: Any) -> Any:
 def strategic_patch(document: Any, patch: Any) -> Any:
     """As far as the lists of ``_MERGE_KEYS`` go; directives are not known."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copied(patch)
     result = dict(document) if isinstance(document, dict) else {}
     for key, value in patch.items():
         old = result.get(key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 import json
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from tests.fakes.kubernetes.copying import copied
 from tests.fakes.kubernetes.kinds import BUILT_IN, ISTIO, Kind
 
 Object = dict[str, Any]
@@ -51,12 +51,12 @@ class State:
         with self.lock:
             found = self._objects.get(kind, {})
             keys = sorted(k for k in found if namespace is None or k[0] == namespace)
-            return [copy.deepcopy(found[k]) for k in keys]
+            return [copied(found[k]) for k in keys]
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object | None:
         """A copy of one object."""
         with self.lock:
-            return copy.deepcopy(self._objects.get(kind, {}).get((namespace, name)))
+            return copied(self._objects.get(kind, {}).get((namespace, name)))
 
     def add(self, kind: Kind, obj: Object) -> Object:
         """Keep a new object; gives a copy with what the server adds."""
@@ -74,7 +74,7 @@ class State:
             old = self._objects[kind.kind][_key(obj)]
             new = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind")}
             if new == {k: v for k, v in old.items() if k not in ("apiVersion", "kind")}:
-                return copy.deepcopy(old)
+                return copied(old)
             changed = "spec" in obj and obj.get("spec") != old.get("spec")
             if kind.generation and changed and not same_generation:
                 obj["metadata"]["generation"] = int(old["metadata"].get("generation", 1)) + 1
@@ -87,7 +87,7 @@ class State:
             self.version += 1
             found["metadata"]["resourceVersion"] = str(self.version)
             self._tell("DELETED", kind, found)
-            return copy.deepcopy(found)
+            return copied(found)
 
     def saved(self) -> str:
         """All objects as they are, for ``restore`` of another double."""
@@ -106,14 +106,14 @@ class State:
 
     def _put(self, kind: Kind, obj: Object, event: str) -> Object:
         self.version += 1
-        kept = copy.deepcopy(obj)
+        kept = copied(obj)
         kept["metadata"]["resourceVersion"] = str(self.version)
         self._objects.setdefault(kind.kind, {})[_key(kept)] = kept
         self._tell(event, kind, kept)
-        return copy.deepcopy(kept)
+        return copied(kept)
 
     def _tell(self, event: str, kind: Kind, obj: Object) -> None:
-        self.history.append((self.version, event, kind, copy.deepcopy(obj)))
+        self.history.append((self.version, event, kind, copied(obj)))
         self.changed.notify_all()
 
     def since(self, version: int) -> Iterator[tuple[int, str, Kind, Object]]:
