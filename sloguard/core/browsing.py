@@ -34,6 +34,19 @@ class SeriesFound:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetFound:
+    """What a fault has hit, in the newest run that did; ``outcome`` None: that has none yet."""
+
+    fault: str
+    target: str
+    run: str
+    title: str
+    experiment: str
+    started_at: float
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredDocument:
     """A run's JSON document as it is kept, as text."""
 

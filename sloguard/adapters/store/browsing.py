@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select, union_all
 
 from sloguard.adapters.store.base import parsed
 from sloguard.adapters.store.ledger import UNDONE
 from sloguard.adapters.store.reading import SUMMARY, ReadingPart
-from sloguard.adapters.store.tables import events, faults, intents, runs, verdicts
-from sloguard.core.browsing import FaultLeft, SeriesFound, StoredDocument
+from sloguard.adapters.store.tables import events, faults, intents, runs
+from sloguard.core.browsing import FaultLeft, StoredDocument
 from sloguard.core.history import RunSummary, StoredEvent
-from sloguard.core.jsonable import dump
-
-if TYPE_CHECKING:
-    from sloguard.adapters.store.base import AnyRow
 
 #: So many experiments are asked for in one statement.
 _AT_ONCE = 100
-#: So many verdicts of series, the newest ones, are looked through for a text.
-LOOKED_THROUGH = 200_000
 #: So many announcements of one run are told.
 _MOST_TOLD = 2000
 #: What a story does not need: the live picture, and the arrival of samples.
@@ -111,52 +104,3 @@ class BrowsingPart(ReadingPart):
         )
         with self._database.reading() as connection:
             return tuple(FaultLeft(*row) for row in connection.execute(query))
-
-    def series_like(self, text: str, limit: int = 50) -> tuple[tuple[SeriesFound, ...], bool]:
-        """Series one of whose labels has this text, each with its newest verdict, and whether all were seen.
-
-        Only the newest ``LOOKED_THROUGH`` verdicts are looked through.
-        """
-        inside = dump(text)[1:-1]
-        newest = select(func.coalesce(func.max(verdicts.c.number), 0)).scalar_subquery()
-        query = (
-            select(verdicts, runs.c.title, runs.c.experiment, runs.c.started_at)
-            .join(runs, runs.c.id == verdicts.c.run)
-            .where(
-                verdicts.c.number > newest - LOOKED_THROUGH,
-                verdicts.c.labels.icontains(inside, autoescape=True),
-            )
-            .order_by(verdicts.c.number.desc())
-            .limit(limit * 20)
-        )
-        count = select(func.coalesce(func.max(verdicts.c.number), 0))
-        with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-            whole = connection.execute(count).scalar_one() <= LOOKED_THROUGH
-        return tuple(_newest_each(map(_series, rows), text, limit)), whole
-
-
-def _series(row: AnyRow) -> SeriesFound:
-    return SeriesFound(
-        labels=parsed(row.labels),
-        slo=row.slo,
-        verdict=row.verdict,
-        reason=row.reason,
-        run=row.run,
-        title=row.title,
-        experiment=row.experiment,
-        started_at=row.started_at,
-    )
-
-
-def _newest_each(found: Iterator[SeriesFound], text: str, limit: int) -> Iterator[SeriesFound]:
-    """The newest of each series of each SLO of an experiment; names of labels do not count."""
-    seen = set()
-    for one in found:
-        place = (one.experiment, one.slo, dump(one.labels))
-        if place in seen or not any(text.lower() in v.lower() for v in one.labels.values()):
-            continue
-        seen.add(place)
-        yield one
-        if len(seen) == limit:
-            return

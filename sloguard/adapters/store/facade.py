@@ -16,6 +16,7 @@ from sloguard.adapters.store.liveness import myself
 from sloguard.adapters.store.outbox import OutboxPart
 from sloguard.adapters.store.recording import Recorder
 from sloguard.adapters.store.reporting import ReportsPart
+from sloguard.adapters.store.searching import SearchPart
 from sloguard.adapters.store.serving import ServingPart
 from sloguard.adapters.store.sessions import SessionsPart
 from sloguard.adapters.store.tokens import TokensPart
@@ -29,6 +30,7 @@ class Store(
     BrowsingPart,
     KeepingPart,
     ServingPart,
+    SearchPart,
     WindowsPart,
     TokensPart,
     SessionsPart,

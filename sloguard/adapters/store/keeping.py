@@ -14,6 +14,7 @@ from sloguard.adapters.store.ledger import UNDONE
 from sloguard.adapters.store.liveness import is_here
 from sloguard.adapters.store.reading import read_activities, read_faults
 from sloguard.adapters.store.recording import write_fault
+from sloguard.adapters.store.searching import mention_hits, mentioned, sweep
 from sloguard.adapters.store.tables import begun, intents, jobs, runs, windows
 from sloguard.core.document import Document, document
 from sloguard.core.jsonable import dump, jsonable
@@ -57,6 +58,7 @@ class KeepingPart(StorePart):
             found = self._resolve(connection, run)
             for fault in faults:
                 write_fault(connection, found, fault, Masker())
+            mention_hits(connection, found)
             row = connection.execute(select(runs).where(runs.c.id == found)).one()
             if row.ended_at is not None and row.outcome != Outcome.NOT_RESTORED:
                 return
@@ -164,9 +166,11 @@ class KeepingPart(StorePart):
 
 
 def _delete(connection: Connection, run: str) -> None:
-    """A run, and what asked for it."""
+    """A run, what asked for it, and what nobody finds any more without it."""
+    left = mentioned(connection, run)
     for table in (windows, jobs, runs):
         connection.execute(delete(table).where(table.c.id == run))
+    sweep(connection, left)
 
 
 def _closed(connection: Connection, row: AnyRow, outcome: Outcome, reason: str) -> Document:

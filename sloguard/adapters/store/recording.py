@@ -16,6 +16,7 @@ from sloguard.adapters.store.database import Database
 from sloguard.adapters.store.errors import RunExists, StoreError
 from sloguard.adapters.store.masking import masked_secrets
 from sloguard.adapters.store.samples import evidence_json, pack
+from sloguard.adapters.store.searching import mention, mention_hits, series_of, title_of
 from sloguard.adapters.store.tables import (
     activities,
     answers,
@@ -140,6 +141,8 @@ class Recorder(StorePart):
         for tag in dict.fromkeys(experiment.tags):
             row = {"tag": text(tag), "run": self._run, "at": event.at}
             upsert(connection, tags, row, keys=("tag", "run"), update=())
+        title = title_of(str(values["experiment"]), str(values["title"]))
+        mention(connection, self._run, [title])
 
     def _phase(self, connection: Connection, event: announced.PhaseStarted) -> None:
         if event.phase is PhaseName.DURING:
@@ -262,6 +265,11 @@ class Recorder(StorePart):
         rows = [{"run": self._run, **row} for row in summaries.of_document(kept)]
         if rows:
             connection.execute(insert(verdicts), rows)
+        mine = select(runs.c.experiment).where(runs.c.id == self._run)
+        experiment = str(connection.execute(mine).scalar_one())
+        series = [series_of(experiment, row["slo"], row["labels"]) for row in rows if row["labels"]]
+        mention(connection, self._run, series)
+        mention_hits(connection, self._run)
         self._document = document
 
 

@@ -1,4 +1,4 @@
-"""Search: experiments by their words, services by the labels of the series that were judged."""
+"""Search: experiments by their words, services by the series that were judged and by what faults have hit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Wanted(PageQuery):
 
 @resource.get("", scope=Scope.READ, query=Wanted, answers=HTML)
 def search(query: Wanted) -> Response:
-    """What fits a text: a run by its id, experiments, series by their labels, runs by their title."""
+    """What fits a text: a run by its id, experiments, series by their labels, what was hit, runs by their title."""
     here = service()
     text = (query.q or "").strip()
     if not text:
@@ -39,7 +39,7 @@ def search(query: Wanted) -> Response:
     if _RUN.fullmatch(text) and re.fullmatch(RUN_PATTERN, text) and stored_run(here, text):
         return see(f"/runs/{text}")
     entries = [entry for entry in here.parts.catalogue.entries() if matches(entry, text)][:_MOST]
-    series, whole = here.store.series_like(text, _MOST)
+    series = here.store.series_like(text, _MOST)
     return page(
         "search",
         section="",
@@ -48,6 +48,6 @@ def search(query: Wanted) -> Response:
         entries=entries,
         recent=here.store.recent_runs([entry.name for entry in entries], 8),
         series=[(format_series(one.slo, tuple(one.labels.items())), one) for one in series],
-        whole=whole,
-        runs=here.store.runs(20, experiment=text),
+        targets=here.store.targets_like(text, _MOST),
+        runs=here.store.runs_like(text, 20),
     )

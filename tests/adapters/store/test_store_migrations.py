@@ -88,6 +88,11 @@ def test_a_store_of_every_version_opens_and_keeps_what_it_has(
         # Runs of before there was a service are known by their files.
         assert [r.id for r in store.runs(name="shop")] == ["20270101T000000-newone", RUN]
         assert {r.kind for r in store.runs()} == {"run"}
+        # Those of before there was an index of words are found by it too.
+        assert [r.id for r in store.runs_like("losing")] == ["20270101T000000-newone", RUN]
+        store.delete("20270101T000000-newone")
+        assert [one.run for one in store.series_like("checkout")] == [RUN]
+        assert [one.run for one in store.targets_like("4711")] == [RUN]
 
 
 def test_what_the_service_kept_is_there_in_every_later_version(tmp_path: Path) -> None:
