@@ -29,6 +29,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "unknown-run": (404, "There is no such run"),
     "unknown-experiment": (404, "There is no such experiment"),
     "unknown-window": (404, "There is no such window"),
+    "unknown-message": (404, "There is no such message"),
     "no-verdict": (404, "There is no verdict"),
     "no-evidence": (404, "There is nothing to show of this run"),
     "method-not-allowed": (405, "Method not allowed here"),

@@ -12,6 +12,7 @@ from sloguard.web.api import (
     evidence,
     experiments,
     health,
+    outbox,
     runs,
     slos,
     verdicts,
@@ -21,6 +22,7 @@ from sloguard.web.endpoints import Resource
 from sloguard.web.pages import alerts as alert_pages
 from sloguard.web.pages import assets, overview, search
 from sloguard.web.pages import experiments as experiment_pages
+from sloguard.web.pages import outbox as outbox_pages
 from sloguard.web.pages import runs as run_pages
 from sloguard.web.pages import windows as window_pages
 
@@ -35,6 +37,7 @@ RESOURCES: tuple[Resource, ...] = (
     webhooks.resource,
     slos.resource,
     badges.resource,
+    outbox.resource,
     audit.resource,
     documents.resource,
     health.resource,
@@ -44,6 +47,7 @@ RESOURCES: tuple[Resource, ...] = (
     run_pages.resource,
     window_pages.resource,
     alert_pages.resource,
+    outbox_pages.resource,
     search.resource,
     assets.resource,
 )
