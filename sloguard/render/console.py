@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sloguard.core.model import PhaseName, Verdict
+from sloguard.render.alerting import alert_lines, coverage_lines, expectations_of, proposals
 from sloguard.render.summary import (
     MARKS,
     Cell,
     Document,
     Row,
-    alert_lines,
     budget_lines,
     headline,
     key_times,
@@ -57,15 +57,24 @@ def print_verdict(document: Document, console: Console) -> None:
             console.print(_stacked(row))
     for row in unhappy(rows):
         console.print(_bullet(MARKS[row.verdict], STYLES[row.verdict], row.reason))
-    said = {row.reason for row in rows}
+    expected = expectations_of(document)
+    said = {row.reason for row in rows} | {one.reason for one in expected}
     # What is left behind is said below, with how to undo it.
     told = document["outcome"] in ("met", "not-restored") or _already(document["reason"], said)
     if not told:
         console.print(_bullet("•", "", document["reason"]))
     for text in victim_lines(document):
         console.print(_bullet("•", "", text))
+    for one in expected:
+        console.print(_bullet(MARKS[one.verdict], STYLES[one.verdict], f"alert {one.reason}"))
+        if one.late:
+            console.print(_bullet("•", "dim", one.late))
     for text in alert_lines(document):
         console.print(_bullet("!", "", text))
+    for text in coverage_lines(document):
+        console.print(_bullet("!", "yellow", text))
+    if proposals(document):
+        console.print(_bullet("•", "dim", "an alert rule is proposed for it: --format markdown"))
     for text in budget_lines(document):
         console.print(_bullet("•", "", text))
     for note in document.get("notes", ()):

@@ -1,4 +1,4 @@
-"""A verdict as JUnit XML: a suite a run, a case an SLO, probe and action, as CI systems show them."""
+"""A verdict as JUnit XML: a suite a run, a case an SLO, probe, expected alert and action, as CI systems show them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from datetime import datetime
 
 from sloguard.core.model import Verdict
+from sloguard.render.alerting import expectations_of
 from sloguard.render.summary import Document, Row, probe_rows, slo_rows
 
 #: Characters that XML 1.0 cannot hold at all.
@@ -19,6 +20,9 @@ def junit(document: Document) -> str:
     suite = ET.Element("testsuite", name=_clean(document["experiment"]))
     for row in rows:
         _case(suite, row, document)
+    for one in expectations_of(document):
+        case = ET.SubElement(suite, "testcase", classname="alerts", name=_clean(one.title))
+        _judged(case, one.verdict, one.reason)
     for activity in document.get("activities", ()):
         if activity["type"] == "action":
             _action_case(suite, activity)
@@ -42,11 +46,15 @@ def _case(suite: ET.Element, row: Row, document: Document) -> None:
     case = ET.SubElement(
         suite, "testcase", classname=_clean(document["experiment"]), name=_clean(row.name)
     )
-    if row.verdict is Verdict.DEVIATED:
-        _problem(case, "failure", "deviated", row.reason)
-    elif row.verdict is not Verdict.MET:
+    _judged(case, row.verdict, row.reason)
+
+
+def _judged(case: ET.Element, verdict: Verdict, reason: str) -> None:
+    if verdict is Verdict.DEVIATED:
+        _problem(case, "failure", "deviated", reason)
+    elif verdict is not Verdict.MET:
         # No evidence is no pass: an error, so that no CI shows it as green or as skipped.
-        _problem(case, "error", str(row.verdict), row.reason)
+        _problem(case, "error", str(verdict), reason)
 
 
 def _action_case(suite: ET.Element, activity: Document) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from sloguard.core.model import PhaseName
+from sloguard.render.alerting import alert_lines, coverage_lines, expectations_of, proposals
 from sloguard.render.summary import (
     MARKS,
     Cell,
     Document,
     Row,
-    alert_lines,
     budget_lines,
     headline,
     key_times,
@@ -33,14 +35,27 @@ def markdown(document: Document) -> str:
     suffered = [f"- {_escaped(text)}" for text in victim_lines(document)]
     if suffered:
         parts.append("**Who suffered:**\n\n" + "\n".join(suffered))
-    fired = [f"- {_escaped(text)}" for text in alert_lines(document)]
-    if fired:
-        parts.append("\n".join(fired))
+    parts.extend(_alerts(document))
     budgets = [f"- {_escaped(text)}" for text in budget_lines(document)]
     if budgets:
         parts.append("\n".join(budgets))
     parts.extend(_facts(document))
     return "\n\n".join(parts) + "\n"
+
+
+def _alerts(document: Document) -> list[str]:
+    """What was expected, what fired, what nobody saw, and the rules that would have."""
+    lines = []
+    for one in expectations_of(document):
+        late = f" ({one.late})" if one.late else ""
+        lines.append(f"- {MARKS[one.verdict]} {_escaped(one.reason)}{_escaped(late)}")
+    lines += [f"- {_escaped(text)}" for text in alert_lines(document)]
+    lines += [f"- {_escaped(text)}" for text in coverage_lines(document)]
+    made = ["**Alerts:**\n\n" + "\n".join(lines)] if lines else []
+    for slo, rule in proposals(document):
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", rule)), default=0))
+        made.append(f"A rule for {_escaped(slo)}:\n\n{fence}yaml\n{rule}{fence}")
+    return made
 
 
 def _table(rows: list[Row]) -> str:

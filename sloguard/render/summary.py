@@ -151,16 +151,6 @@ def key_times(document: Document) -> Iterator[tuple[str, str]]:
         yield "error budget burned", f"{format_value(most, '%')} ({name})"
 
 
-def alert_lines(document: Document) -> Iterator[str]:
-    """What fired since the fault, one line each."""
-    for alert in document.get("alerts", ()):
-        if alert.get("firing_before") or alert.get("time_to_alert_seconds") is None:
-            continue
-        after = format_duration(float(alert["time_to_alert_seconds"]))
-        until = f"until {alert['ends_at'][11:]}" if alert["ends_at"] else "still firing at the end"
-        yield f"alert {alert['name']} fired {after} after the fault, {until}"
-
-
 def budget_lines(document: Document) -> Iterator[str]:
     """Each error budget that was asked about: what was left before the run, what it spent, what is left.
 

@@ -128,6 +128,8 @@ def paint_alerts(canvas: Canvas, model: ChartModel, layout: Layout, style: Style
     for i, (row, middle) in enumerate(zip(rows, layout.alerts, strict=False)):
         over = len(rows) - LANES
         name = canvas.lettering.clean(row[0].name)
+        if any(alert.expected for alert in row):
+            name += " (expected)"
         if i == LANES - 1 and over > 0:
             name += f" (+{over} more alerts)"
         for alert in row:
@@ -156,6 +158,8 @@ def _paint_alert(
     part = Part("alert", f"{alert.name} {'firing' if alert.firing else 'pending'}")
     if alert.firing:
         canvas.rect(x0, middle - 5, x1 - x0, 10, style.bound, part=part)
+        if alert.expected:
+            canvas.rect(x0, middle - 5, x1 - x0, 10, edge=style.ink)
     else:
         canvas.rect(x0, middle - 5, x1 - x0, 10, edge=style.bound, hatch="////", part=part)
     return x1

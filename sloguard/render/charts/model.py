@@ -27,12 +27,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class AlertSpan:
-    """An alert that was pending or firing; ``end`` None: it still is."""
+    """An alert that was pending or firing; ``end`` None: it still is. ``expected``: the experiment says
+    that the fault has to set it off."""
 
     name: str
     start: float
     end: float | None = None
     firing: bool = True
+    expected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

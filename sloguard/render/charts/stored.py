@@ -114,7 +114,8 @@ def _alert(found: Mapping[str, Any]) -> AlertSpan | None:
     # Alertmanager writes the year 1 where an alert has not ended.
     still = ended is None or ended <= 0
     state = str(found.get("state") or found.get("status") or "firing")
-    return AlertSpan(str(name), began, None if still else ended, state != "pending")
+    expected = found.get("expected") is True
+    return AlertSpan(str(name), began, None if still else ended, state != "pending", expected)
 
 
 def _first(found: Mapping[str, Any], names: Sequence[str]) -> Any:

@@ -11,6 +11,12 @@ from sloguard.core.history import StoredRun
 from sloguard.core.model import PhaseName
 from sloguard.core.text import format_duration, format_series, format_value
 from sloguard.ports.service import Job
+from sloguard.render.alerting import (
+    coverage_lines,
+    expectations_of,
+    fired_alerts,
+    proposals,
+)
 from sloguard.render.summary import (
     OUTCOME_SENTENCES,
     budget_lines,
@@ -49,7 +55,10 @@ def report(here: Service, run: StoredRun, job: Job | None, refused: Refused | No
         charts=_charts(here, run, document),
         told=story(events, document, run.timeline),
         offset=offset_text,
-        alerts=[_alert(alert) for alert in document.get("alerts") or ()],
+        alerts=[_alert(alert) for alert in fired_alerts(document)],
+        expectations=expectations_of(document),
+        coverage=list(coverage_lines(document)),
+        proposals=proposals(document),
         budgets=list(budget_lines(document)) if document else [],
         victims=victim_lines(document),
         notes=document.get("notes") or (),
@@ -135,8 +144,10 @@ def _number(value: Any, unit: str) -> str:
 def _alert(alert: Mapping[str, Any]) -> dict[str, Any]:
     labels = alert.get("labels") or {}
     after = alert.get("time_to_alert_seconds")
+    over = alert.get("time_to_resolve_seconds")
     return {
         **alert,
         "label_text": ", ".join(f'{key}="{value}"' for key, value in labels.items()),
         "after": "" if after is None else format_duration(float(after)),
+        "over": "" if over is None else format_duration(float(over)),
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sloguard.core.alerting import fired
 from sloguard.core.history import StoredEvent
 from sloguard.core.model import Timeline
 from sloguard.core.text import format_duration, format_series
@@ -204,7 +205,7 @@ def _found_out(document: Data, timeline: Timeline | None) -> Iterator[Told]:
         return
     for slo in document.get("slos") or ():
         yield from _breaches(slo, timeline)
-    for alert in document.get("alerts") or ():
+    for alert in fired(document.get("alerts") or ()):
         if not alert.get("firing_before"):
             yield Told(moment(alert["starts_at"]).timestamp(), f"Alert {alert['name']} fires")
             if alert.get("ends_at"):
