@@ -96,6 +96,13 @@ def cut(text: str, most: int) -> str:
     return stripped if len(stripped) <= most else stripped[: most - 1] + "…"
 
 
+def whole(command: str, most: int, run: str) -> str:
+    """A command, or where the whole of it is: half a command does harm."""
+    if len(command) <= most:
+        return command
+    return f"the command is too long for here: sloguard runs show {run}"
+
+
 def no_picture(_notice: Notice, _size: tuple[int, int]) -> Picture | None:
     """For channels that want none."""
     return None

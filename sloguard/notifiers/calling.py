@@ -166,9 +166,6 @@ def _sent(
     from sloguard import __version__
 
     session = Session()
-    session.verify = str(access.ca_file) if access.ca_file else access.verify
-    if not access.verify:
-        session.verify = False
     if access.cert_file:
         pair = (str(access.cert_file), str(access.key_file)) if access.key_file else None
         session.cert = pair or str(access.cert_file)
@@ -186,6 +183,10 @@ def _sent(
                     headers=headers,
                     # requests takes urllib3's own Timeout, which alone knows a total.
                     timeout=Timeout(total=access.deadline),  # type: ignore[arg-type]
+                    # Of the request and not of the session, before whose the environment's bundle comes.
+                    verify=str(access.ca_file)
+                    if access.verify and access.ca_file
+                    else access.verify,
                     allow_redirects=False,
                     stream=True,
                 ) as response,

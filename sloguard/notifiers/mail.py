@@ -142,6 +142,10 @@ class Mail(Notifier):
             raise DeliveryError(told, permanent=error.smtp_code >= 500) from None
         except smtplib.SMTPNotSupportedError as error:
             raise DeliveryError(f"{where}: {_said(str(error), hidden)}", permanent=True) from None
+        except smtplib.SMTPServerDisconnected as error:
+            slow = "timed out" in str(error)
+            how = f"did not answer within {server.access.deadline:g}s" if slow else "hung up"
+            raise DeliveryError(f"{where} {how}") from None
         except smtplib.SMTPException as error:
             raise DeliveryError(f"{where}: {_said(str(error), hidden)}") from None
         except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sloguard.notifiers.base import Illustrate, Notice, Notifier, Picture, cut, no_picture
+from sloguard.notifiers.base import Illustrate, Notice, Notifier, Picture, cut, no_picture, whole
 from sloguard.notifiers.calling import (
     Access,
     Answer,
@@ -48,7 +48,7 @@ def message_of(notice: Notice, picture: Picture | None = None) -> dict[str, Any]
         told = f"still there: {left.fault} on {left.target}"
         blocks.append({"type": "section", "text": _plain(f"{told}\n{left.detail}".strip(), 2900)})
         if left.by_hand:
-            blocks.append(_command(left.by_hand))
+            blocks.append(_command(whole(left.by_hand, 2900, notice.run)))
     if notice.action:
         blocks.append({"type": "section", "text": _plain(f"To do: {notice.action}", 2900)})
     if notice.facts:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sloguard.notifiers.base import Illustrate, Notice, Notifier, Picture, cut, no_picture
+from sloguard.notifiers.base import Illustrate, Notice, Notifier, Picture, cut, no_picture, whole
 from sloguard.notifiers.calling import Access, call
 from sloguard.notifiers.secrets import Secret
 from sloguard.ports.outbox import Delivery, Message
@@ -24,12 +24,12 @@ Element = dict[str, Any]
 
 def message_of(notice: Notice, picture: Picture | None = None) -> dict[str, Any]:
     """The whole body, with the chart if there is room."""
-    whole = _message(notice, picture, picture is not None)
-    if picture is not None and len(json.dumps(whole)) > _MOST_BYTES:
-        whole = _message(notice, picture, with_chart=False)
-    if len(json.dumps(whole)) > _MOST_BYTES:
-        whole = _message(notice, None, with_chart=False, most=300)
-    return whole
+    made = _message(notice, picture, picture is not None)
+    if picture is not None and len(json.dumps(made)) > _MOST_BYTES:
+        made = _message(notice, picture, with_chart=False)
+    if len(json.dumps(made)) > _MOST_BYTES:
+        made = _message(notice, None, with_chart=False, most=300)
+    return made
 
 
 def _message(
@@ -60,7 +60,7 @@ def _body(notice: Notice, picture: Picture | None, with_chart: bool, most: int) 
         if left.detail:
             yield _text(cut(left.detail, most))
         if left.by_hand:
-            yield _text(left.by_hand[:most], fontType="monospace")
+            yield _text(whole(left.by_hand, most, notice.run), fontType="monospace")
     if notice.action:
         yield _text(f"To do: {notice.action}")
     for name, value in notice.facts[:10]:
