@@ -217,9 +217,10 @@ class PrometheusServer(Server):
 
 @dataclass
 class AlertmanagerServer(Server):
-    """An Alertmanager that sends everything to ``webhook`` (a URL), or nowhere."""
+    """An Alertmanager that sends everything to ``webhook`` (a URL), or nowhere. ``http_config``: how."""
 
     webhook: str = ""
+    http_config: Mapping[str, Any] = field(default_factory=dict)
 
     def command(self) -> list[str]:
         """How it is started."""
@@ -237,7 +238,10 @@ class AlertmanagerServer(Server):
         self.directory.mkdir(parents=True, exist_ok=True)
         receiver: dict[str, Any] = {"name": "all"}
         if self.webhook:
-            receiver["webhook_configs"] = [{"url": self.webhook, "send_resolved": True}]
+            sent: dict[str, Any] = {"url": self.webhook, "send_resolved": True}
+            if self.http_config:
+                sent["http_config"] = dict(self.http_config)
+            receiver["webhook_configs"] = [sent]
         route = {
             "receiver": "all",
             "group_wait": "1s",
