@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 PATHS := sloguard tests benchmarks scripts
 
-.PHONY: help demo test rehearse lint bench format docs docs-check lock clean
+.PHONY: help demo test rehearse lint bench format docs docs-check dashboards lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,10 @@ docs: ## write the generated parts of the docs
 docs-check: ## fail when the generated parts of the docs are stale
 	@scripts/setup.sh lint
 	@$(PYTHON) -m scripts.docs --check
+
+dashboards: ## build Grafana's dashboards anew
+	@scripts/setup.sh lint
+	@$(PYTHON) -m scripts.dashboards
 
 lock: ## pin every dependency anew
 	@scripts/lock.sh

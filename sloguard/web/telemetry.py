@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 
 from sloguard import __version__
+from sloguard.web.run_metrics import NewestRuns, marks_of
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
@@ -97,11 +98,12 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is told of the newest run of an experiment."""
+    """What is told of one run."""
 
     recovered: float | None = None
     verdicts: Mapping[str, str] = field(default_factory=dict)
     burned: Mapping[str, float] = field(default_factory=dict)
+    marks: Mapping[str, float] = field(default_factory=dict)
 
 
 class StoredMetrics:
@@ -119,6 +121,7 @@ class StoredMetrics:
         self._kept: tuple[Metric, ...] = ()
         self._until = float("-inf")
         self._facts: dict[str, tuple[int, _Facts]] = {}
+        self._newest = NewestRuns(store, self._of_document)
 
     def collect(self) -> Iterator[Metric]:
         """As prometheus-client asks for it."""
@@ -135,6 +138,7 @@ class StoredMetrics:
         yield info
         yield self._runs()
         yield from self._latest()
+        yield from self._newest.families()
         left = GaugeMetricFamily(
             "sloguard_faults_left", "Injections of ended runs that are not undone"
         )
@@ -248,7 +252,7 @@ class StoredMetrics:
         yield from (ended, outcome, recovered, verdicts, burned)
 
     def _of_document(self, run: str) -> _Facts:
-        """Of a newest run; read again only when its document is another one."""
+        """Of a run; read again only when its document is another one."""
         found = self._store.answer(run)
         text = "" if found is None or found.document is None else found.document
         known = self._facts.get(run)
@@ -269,7 +273,8 @@ def _facts(document: Mapping[str, Any]) -> _Facts:
         known = [share for share in shares if share is not None]
         if known:
             burned[slo["name"]] = max(known)
-    return _Facts(_number(document.get("time_to_recover_seconds")), verdicts, burned)
+    recovered = _number(document.get("time_to_recover_seconds"))
+    return _Facts(recovered, verdicts, burned, marks_of(document))
 
 
 def _number(value: Any) -> float | None:
