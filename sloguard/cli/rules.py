@@ -96,12 +96,7 @@ def generate(files: tuple[Path, ...], out: Path | None, format_: str, tests: boo
     if tests and format_ == "kubernetes":
         fail("--tests: promtool tests files of rules, not PrometheusRules")
     read, _ = _read(files)
-    texts: dict[str, str] = {}
-    for one in read:
-        _add(texts, f"{one.file.stem}.rules.yaml", _text(one, format_), one.file)
-        if tests:
-            for name, text in _tests(one).items():
-                _add(texts, name, text, one.file)
+    texts = _texts(read, format_, tests=tests)
     if out is None:
         click.echo(("---\n" if format_ == "kubernetes" else "").join(texts.values()), nl=False)
     elif checking:
@@ -131,11 +126,16 @@ def test(files: tuple[Path, ...], out: Path | None, promtool: str | None) -> Non
     from sloguard.ports import OutsideError
 
     read, _ = _read(files)
+    if out is not None:
+        _write(out, _texts(read, "prometheus", tests=True))
     try:
         tool = Promtool(promtool)
         with tempfile.TemporaryDirectory(prefix="sloguard-rules-") as temporary:
-            directory = out or Path(temporary)
-            good = [_tested(one, directory, tool) for one in read]
+            good = []
+            for number, one in enumerate(read):
+                directory = Path(temporary) / str(number)
+                directory.mkdir()
+                good.append(_tested(one, directory, tool))
     except OutsideError as error:
         fail(str(error), FAILED)
     sys.exit(0 if all(good) else FAILED)
@@ -171,6 +171,21 @@ def _read(files: Sequence[Path]) -> tuple[list[_Of], bool]:
     return made, bool(read.warnings)
 
 
+def _texts(read: Sequence[_Of], format_: str, *, tests: bool) -> dict[str, str]:
+    """What is written for all files, by name."""
+    texts: dict[str, str] = {}
+    for one in read:
+        made = {
+            f"{one.file.stem}.rules.yaml": _text(one, format_),
+            **(_tests(one) if tests else {}),
+        }
+        for name, text in made.items():
+            if name in texts:
+                fail(f"{one.file}: another file would be written as {name} too; rename one of them")
+            texts[name] = text
+    return texts
+
+
 def _text(one: _Of, format_: str) -> str:
     from sloguard.render.rules.files import prometheus_rule, rule_file
 
@@ -182,24 +197,18 @@ def _text(one: _Of, format_: str) -> str:
 def _tests(one: _Of) -> dict[str, str]:
     """Files of tests by name, and the rules of stand-ins that they need."""
     from sloguard.render.rules.files import all_rules, rule_file
-    from sloguard.render.rules.unit_tests import test_files
+    from sloguard.render.rules.unit_tests import unit_test_files
 
     stem = one.file.stem
     stand_in = f"{stem}.stand-in.rules.yaml"
     made = {}
-    for found in test_files(one.rules, f"{stem}.rules.yaml", stand_in):
+    for found in unit_test_files(one.rules, f"{stem}.rules.yaml", stand_in):
         if found.stand_ins:
             made[stand_in] = rule_file(all_rules(found.levels), one.file.name)
             made[f"{stem}.stand-in.test.yaml"] = found.text
         else:
             made[f"{stem}.test.yaml"] = found.text
     return made
-
-
-def _add(texts: dict[str, str], name: str, text: str, file: Path) -> None:
-    if name in texts:
-        fail(f"{file}: another file would be written as {name} too; rename one of them")
-    texts[name] = text
 
 
 def _write(out: Path, texts: dict[str, str]) -> None:
@@ -236,31 +245,31 @@ def _compare(out: Path, texts: dict[str, str]) -> None:
 
 
 def _tested(one: _Of, directory: Path, tool: Promtool) -> bool:
+    """Check a file's rules, and test each SLO with its own: promtool evaluates all that it is given in every test."""
     from sloguard.core.visible import visible
 
-    texts = {f"{one.file.stem}.rules.yaml": _text(one, "prometheus"), **_tests(one)}
-    _quietly(directory, texts)
-    rules = [directory / name for name in texts if name.endswith(".rules.yaml")]
-    tests = [directory / name for name in texts if name.endswith(".test.yaml")]
-    for checked in (tool.check_rules(rules), tool.test_rules(tests)):
+    whole = directory / f"{one.file.stem}.rules.yaml"
+    whole.write_text(_text(one, "prometheus"), encoding="utf-8")
+    tests: list[Path] = []
+    stood_in = 0
+    for number, rules in enumerate(one.rules):
+        single = _Of(one.file, (rules,))
+        texts = {whole.name: _text(single, "prometheus"), **_tests(single)}
+        stood_in += any(".stand-in." in name for name in texts)
+        place = directory / f"{one.file.stem}-{number}"
+        place.mkdir()
+        for name, text in texts.items():
+            (place / name).write_text(text, encoding="utf-8")
+        tests += [place / name for name in texts if name.endswith(".test.yaml")]
+    for checked in (tool.check_rules([whole]), tool.test_rules(tests)):
         if not checked.good:
             click.echo("\n".join(visible(line) for line in checked.said.splitlines()), err=True)
             click.echo(f"{one.file}: failed")
             return False
     count = len(one.rules)
-    stood_in = (
-        " (with a stand-in for some of its queries)"
-        if any(".stand-in." in n for n in texts)
-        else ""
-    )
-    click.echo(f"{one.file}: {count} SLO{'s' if count != 1 else ''} tested, ok{stood_in}")
+    replaced = f", {stood_in} of them with a stand-in for its query" if stood_in else ""
+    click.echo(f"{one.file}: {count} SLO{'s' if count != 1 else ''} tested, ok{replaced}")
     return True
-
-
-def _quietly(directory: Path, texts: dict[str, str]) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (directory / name).write_text(text, encoding="utf-8")
 
 
 def _told(rules: LevelRules) -> str:

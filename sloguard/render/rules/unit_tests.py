@@ -22,9 +22,12 @@ from sloguard.render.rules.simulation import PER_MINUTE, Made, blur_of, simulate
 
 #: A burn rate this close to its threshold (relative) may be taken for either side of it.
 _NEAR = 0.1
-_HEALTHY, _HOUR = 30, 60
+#: All is well for so long before it burns that windows of an hour and of six tell different stories.
+_HEALTHY, _HOUR = 330, 60
 #: The longest simulation, minutes: windows are as long as the history at most, so short ones say as much.
-_LONG = 150
+_LONG = 120
+#: The longest one that is looked for, and how long ago a bad spell must be for the short windows of pages.
+_LONGEST, _FORGOTTEN = 12 * _HOUR, 46
 #: How often promtool evaluates the rules, minutes: every bad spell of a simulation lasts as long or longer.
 _EVALUATED = 2
 
@@ -39,7 +42,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class TestFile:
+class UnitTests:
     """``rules``: the levels that it needs rules of. ``stand_ins``: they are not those of the SLO file."""
 
     text: str
@@ -47,9 +50,9 @@ class TestFile:
     stand_ins: bool
 
 
-def test_files(
+def unit_test_files(
     rules: Sequence[LevelRules], rule_file: str, stand_in_file: str
-) -> tuple[TestFile, ...]:
+) -> tuple[UnitTests, ...]:
     """One file of tests for the levels whose queries can be simulated, and one for the rest, if there are any.
 
     Each names the file of rules that it tests, as given.
@@ -68,7 +71,7 @@ def test_files(
                 "tests": [test for _, tests in found for test in tests],
             }
             levels = tuple(level for level, _ in found)
-            files.append(TestFile(_HEADER + as_yaml(document), levels, stand_ins))
+            files.append(UnitTests(_HEADER + as_yaml(document), levels, stand_ins))
     return tuple(files)
 
 
@@ -88,40 +91,58 @@ def scenarios(level: ServiceLevel, rules: LevelRules) -> list[Scenario]:
     paint = _painter(level)
     worst = min(1.0, 2 * max(burn.factor for burn in alerts) * budget)
     start = max(_HEALTHY, 2 * _slice_minutes(level))
-    until = start + _HOUR + 6 + 2 * _slice_minutes(level)
+    until = start + 90 + _slice_minutes(level) // 2 * 2
     fast = [0.0] * start + paint(worst, until - start, burst=True) + [0.0] * 46
     stories = [
         Scenario(
             "a fast burn raises alerts, and its end takes them back",
             tuple(fast),
-            (start - 2, until, until + 44),
+            # Before; when only the shorter pair of a page can know; at the end; when only the longer one still does.
+            (start - 2, start + 50, until, until + 10, until + 44),
         ),
         Scenario(
             "what the objective allows raises nothing",
             tuple(paint(0.8 * min(burn.factor for burn in alerts) * budget, _LONG)),
-            (_HOUR, 100, _LONG - 2),
+            (_HOUR, 90, _LONG - 2),
         ),
     ]
+    slow = _slow(level, rules)
+    return [*stories, slow] if slow is not None else stories
+
+
+def _slow(level: ServiceLevel, rules: LevelRules) -> Scenario | None:
+    """A burn between ticket and page; None where there is no room between them, or it takes too long."""
     pages, tickets = rules.burns.of("page"), rules.burns.of("ticket")
-    if pages and tickets:
-        between = (min(b.factor for b in pages) + min(b.factor for b in tickets)) / 2
-        stories.append(
-            Scenario(
-                "a slow burn raises a ticket and no page",
-                tuple(paint(between * budget, _LONG)),
-                (_HOUR, 80, 100, 120, _LONG - 2),
-            )
-        )
-    return stories
+    if not pages or not tickets or pages[-1].factor <= tickets[-1].factor:
+        return None
+    name = "a slow burn raises a ticket and no page"
+    if _graded(level):
+        lowest = min(b.factor for b in tickets)
+        # Where nothing but the slowest pair fires: what the faster ones see is in the story of the fast burn.
+        between = (lowest + min(b.factor for b in rules.burns.alerts if b.factor > lowest)) / 2
+        return Scenario(name, (round(between * level.budget, 6),) * _LONG, (_HOUR, 90, _LONG - 2))
+    # Wholly bad minutes, and then good ones, until only the long windows remember.
+    for length in range(_HOUR, _LONGEST, 30):
+        shares = [0.0] * length
+        shares[length - 2 - _FORGOTTEN : length - _FORGOTTEN] = [1.0] * _EVALUATED
+        at = length - 2
+        if expected(level, rules.burns.alerts, shares, at) == {"page": False, "ticket": True}:
+            return Scenario(name, tuple(shares), (at,))
+    return None
 
 
 def _slice_minutes(level: ServiceLevel) -> int:
     return 0 if level.slice_window is None else int(np.ceil(level.slice_window / 60))
 
 
+def _graded(level: ServiceLevel) -> bool:
+    """Whether a minute can be bad to some share."""
+    return level.indicator.threshold is None and level.budgeting is not Budgeting.TIMESLICES
+
+
 def _painter(level: ServiceLevel) -> Callable[..., list[float]]:
     """Minutes with a share of bad: each of them a little where that counts, else a few of them wholly."""
-    graded = level.indicator.threshold is None and level.budgeting is not Budgeting.TIMESLICES
+    graded = _graded(level)
 
     def paint(share: float, count: int, *, burst: bool = False) -> list[float]:
         if graded:
