@@ -135,7 +135,7 @@ def alert_sources(
 ) -> list[AlertSource]:
     """Who knows of alerts beside Prometheus: webhooks that came, and Alertmanager where one is set."""
     found = alertmanager or open_alertmanager(settings)
-    return [store, *([] if found is None else [found])]
+    return [stored_alerts(settings, store), *([] if found is None else [found])]
 
 
 def kept_alerts(settings: Settings) -> list[AlertSource]:
@@ -485,7 +485,11 @@ def service(
         name=f"{name}:{os.getpid()}",
         recovery=(*command, "recover"),
         environ=environ,
-        retention=Retention(days=group.retention_days or None, runs=group.retention_runs or None),
+        retention=Retention(
+            days=group.retention_days or None,
+            runs=group.retention_runs or None,
+            audit_days=group.audit_days or None,
+        ),
         logs=logs,
     )
     made: list[Service] = []
