@@ -98,7 +98,7 @@ def scenarios(level: ServiceLevel, rules: LevelRules) -> list[Scenario]:
             "a fast burn raises alerts, and its end takes them back",
             tuple(fast),
             # Before; when only the shorter pair of a page can know; at the end; when only the longer one still does.
-            (start - 2, start + 50, until, until + 10, until + 44),
+            (start - 2, start + 50, until - 2, until + 10, until + 44),
         ),
         Scenario(
             "what the objective allows raises nothing",
