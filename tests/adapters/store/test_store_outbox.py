@@ -365,7 +365,7 @@ class Messages(RuleBasedStateMachine):
 
 
 Messages.TestCase.settings = settings(
-    max_examples=20,
+    max_examples=8,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
