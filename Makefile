@@ -15,6 +15,7 @@ demo: ## the main job on the embedded default: a shop, broken four times, judged
 
 test: ## all tests: unit, property, golden, real servers, the demo end to end
 	@scripts/setup.sh test
+	@$(PYTHON) -m compileall -q sloguard tests # once, not in each of the processes that tests start
 	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 rehearse: ## tests of clusters on a double that is late, shared and behind TLS, as a real one is

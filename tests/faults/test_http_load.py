@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sloguard.faults.load import http_load
 from sloguard.host.marks import FAULT, marked
 from tests.support.calling import eventually
 from tests.support.crashing import killed_at, start_injecting, undone_elsewhere
-from tests.support.patience import SOON
+from tests.support.patience import SOON, all_at_once
 from tests.support.web import Web, serve
 
 
@@ -46,7 +47,7 @@ def planned(url: str, **arguments: Any) -> Injection:
 
 def test_clients_send_one_request_after_the_other_and_all_are_counted(web: Web) -> None:
     report = load(f"{web.url}/ok", clients=3)
-    assert report["sent"] == report["answered"] == len(web.seen) > 10
+    assert report["sent"] == report["answered"] == len(web.seen) > 3
     assert report["by_status"] == {"200": len(web.seen)}
     assert report["errors"] == {}
     assert len({s.peer for s in web.seen}) == report["connections"] == report["most_in_flight"] == 3
@@ -86,24 +87,28 @@ def test_what_could_not_leave_in_time_is_told(web: Web) -> None:
     assert report["latency_seconds"]["max"] > 0.6
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/status/503", "503"),
-        ("/redirect", "302"),
-        ("/chunked", "200"),
-        ("/close", "200"),
-        ("/nobody", "204"),
-        ("/continue", "200"),
-        ("/json", "200"),
-    ],
-)
-def test_every_kind_of_answer_is_read_to_its_end(web: Web, path: str, status: str) -> None:
-    report = load(f"{web.url}{path}", clients=1, duration="300ms")
-    assert report["errors"] == {}
-    assert report["by_status"] == {status: report["sent"]}
-    assert report["sent"] == len(web.seen) > 3
-    assert Counter(s.path for s in web.seen) == {path: report["sent"]}
+KINDS = {
+    "/status/503": "503",
+    "/redirect": "302",
+    "/chunked": "200",
+    "/close": "200",
+    "/nobody": "204",
+    "/continue": "200",
+    "/json": "200",
+}
+
+
+def test_every_kind_of_answer_is_read_to_its_end(web: Web) -> None:
+    calls = [partial(load, f"{web.url}{path}", clients=1, duration="2s") for path in KINDS]
+    seen_at = Counter[str]()
+    for (path, status), report in zip(KINDS.items(), all_at_once(calls), strict=True):
+        assert isinstance(report, dict), (path, report)
+        assert report["errors"] == {}, path
+        assert report["by_status"] == {status: report["sent"]}, path
+        # More than one: what was left of an answer would be the beginning of the next.
+        assert report["sent"] > 1, path
+        seen_at[path] = report["sent"]
+    assert Counter(s.path for s in web.seen) == seen_at
 
 
 def test_a_connection_that_the_server_closes_quietly_is_opened_again_without_an_error(
@@ -147,9 +152,12 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/hangup", "connection lost"), ("/gate", "timeout")])
-def test_errors_by_kind(web: Web, path: str, kind: str) -> None:
-    report = load(f"{web.url}{path}", clients=2, timeout="200ms")
+@pytest.mark.parametrize(
+    ("path", "timeout", "kind"),
+    [("/hangup", "30s", "connection lost"), ("/gate", "200ms", "timeout")],
+)
+def test_errors_by_kind(web: Web, path: str, timeout: str, kind: str) -> None:
+    report = load(f"{web.url}{path}", clients=2, timeout=timeout)
     assert set(report["errors"]) == {kind}
     assert report["errors"][kind] == report["sent"]
     assert report["latency_seconds"]["p50"] is None
@@ -210,7 +218,7 @@ def test_tls(tmp_path: Path) -> None:
         careless = load(f"{secure.url}/ok", clients=1, verify_tls=False)
     for report in (trusting, careless):
         assert report["errors"] == {}
-        assert report["answered"] > 3
+        assert report["answered"] > 1
         assert report["connections"] == 1
 
 

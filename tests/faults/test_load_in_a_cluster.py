@@ -172,7 +172,7 @@ def test_a_pod_that_does_not_start_says_why(ground, shop):
     if ground.double is None:
         return
     ground.double.controllers.starts = False
-    broken = load(ground, shop, inside={"start_within": 1})
+    broken = load(ground, shop, inside={"start_within": 3})
     waiting = {"reason": "ErrImagePull", "message": "no such image"}
 
     def pull() -> None:
@@ -253,7 +253,7 @@ def test_killed_around_what_it_writes(ground, shop, tmp_path, mortals, method, m
                 double.state.put(double.state.kind("Pod"), pod)
 
     setattr(double.trouble, moment, kill)
-    place = {"image": IMAGE, "namespace": shop, "start_within": 5}
+    place = {"image": IMAGE, "namespace": shop, "start_within": 60}
     arguments = {"url": "http://checkout", "duration": 1, "in_cluster": place}
     ledger = tmp_path / "ledger.json"
     config = double.kubeconfig(tmp_path / "mortal")

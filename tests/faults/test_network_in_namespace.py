@@ -55,9 +55,9 @@ def listen():
     s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(20)
     return s
 
-def reach(s):
+def reach(s, within=20):
     try:
-        socket.create_connection(s.getsockname(), timeout=0.4).close()
+        socket.create_connection(s.getsockname(), timeout=within).close()
         return True
     except TimeoutError:
         return False
@@ -74,7 +74,7 @@ def in_namespace(body: str, *words: str) -> Any:
         [*_NAMESPACE, sys.executable, "-c", _HEAD + body, *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
@@ -91,7 +91,7 @@ plan = made.plan({"interface": "lo", "hosts": "127.0.0.1", "ports": a.getsocknam
 (injection,) = plan.injections
 seen = {"planned": now() == before, "undo before": made.undo(injection.record, context)}
 made.inject(injection, context)
-seen |= {"cut": not reach(a), "rest": reach(b)}
+seen |= {"cut": not reach(a, 0.4), "rest": reach(b)}
 seen["undo"] = made.undo(injection.record, context)
 seen |= {"back": reach(a), "same": now() == before, "again": made.undo(injection.record, context)}
 seen |= {"notes": notes, "summary": plan.summary}
@@ -132,12 +132,12 @@ before, free = now(), transfer()
 thread = threading.Thread(target=made.inject, args=(injection, context)); thread.start()
 while now() == before: time.sleep(0.01)
 slow = transfer()
-context.stop.set(); thread.join(5)
+context.stop.set(); thread.join()
 print(json.dumps({"free": free, "slow": slow, "same": now() == before}))
 """)
-    assert found["free"] < 0.5
     # 400 kB less the burst, at 125 kB a second.
     assert found["slow"] > 1.5
+    assert found["free"] < found["slow"] / 2
     assert found["same"] is True
 
 
@@ -279,7 +279,7 @@ else:
     if "said" in found:
         assert found["said"].startswith("not available here: this kernel has no sch_netem")
     else:
-        assert 0.14 < found["took"] < 1
+        assert 0.14 < found["took"] < 10
 
 
 def test_without_rights_it_is_not_available_here() -> None:

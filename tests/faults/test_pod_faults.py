@@ -11,6 +11,7 @@ from sloguard.ports import ClusterUnreachable
 from sloguard.ports.resources import PODS
 from tests.support.cluster_faults import Broken
 from tests.support.clusters import Ground
+from tests.support.patience import SOON
 
 pytestmark = pytest.mark.cluster
 
@@ -189,7 +190,7 @@ def test_each_workload_has_its_own_time(ground, shop):
         ground.eventually(lambda: len(ground.pods(shop, "app=cart")) == 2)
         for pod in ground.pods(shop, "app=cart"):
             ground.make_ready(pod)
-        threading.Event().wait(0.3)
+        threading.Event().wait(1.0)
         ready(other, "app=late")
 
     thread = threading.Thread(target=kubelets)
@@ -199,7 +200,7 @@ def test_each_workload_has_its_own_time(ground, shop):
     output = broken.outputs[-1]
     cart, late = sorted(output["replacements"], key=lambda one: one["owner"].split("/")[1])
     assert output["replaced"] is True
-    assert late["seconds"] - cart["seconds"] > 0.15
+    assert late["seconds"] > cart["seconds"]
     assert output["seconds"] == late["seconds"]
 
 
@@ -207,11 +208,11 @@ def test_what_nothing_owns_is_said_not_to_come_back(ground):
     namespace = ground.namespace()
     spec = {"containers": [{"name": "c", "image": "example.invalid/c:1"}]}
     ground.create(PODS, namespace, "bare", spec)
-    broken = Broken(ground, TERMINATE, {"ns": namespace, "unowned": True, "wait": 5}).inject()
+    broken = Broken(ground, TERMINATE, {"ns": namespace, "unowned": True, "wait": 60}).inject()
     (output,) = broken.outputs
     assert output["replaced"] is False
     assert output["replacements"][0]["why"] == "nothing owns it, so nothing replaces it"
-    assert output["seconds"] < 4
+    assert output["seconds"] < SOON
 
 
 def test_a_replacement_that_does_not_come_is_told(ground, shop):

@@ -16,6 +16,7 @@ from sloguard.ports.rights import Call, smallest
 from tests.fakes.recording import RecordingCluster
 from tests.support.cluster_faults import Broken
 from tests.support.clusters import Ground
+from tests.support.patience import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -168,10 +169,7 @@ def locked(broken: Broken) -> set[Any]:
     keys = sorted({i.lock for i in broken.plan.injections})
     locks.acquire(keys, "a test")
     # Renewed four times as often as it expires.
-    for _ in range(100):
-        if sum(one.verb == "update" for one in recorder.used.values()) == len(keys):
-            break
-        locks._ended.wait(0.02)
+    eventually(lambda: sum(one.verb == "update" for one in recorder.used.values()) == len(keys))
     locks.release()
     wide = [need for need in broken.needs if need.resource == LEASES]
     found = {need.place for need in wide if any(need.covers(one) for one in recorder.used.values())}
