@@ -125,6 +125,7 @@ class Demo:
         at = self.addresses
         made = {
             "SLOGUARD_PROMETHEUS_URL": at["prometheus"],
+            "SLOGUARD_ALERTMANAGER_URL": at["alertmanager"],
             # Two demos on one machine are two targets, however their experiments are called.
             "SLOGUARD_STORE_LOCKS": str(self._home / "locks"),
             "DEMO_ALERTMANAGER_URL": at["alertmanager"],

@@ -72,10 +72,12 @@ STOPS = (
         "The way to checkout becomes slow",
         Outcome.DEVIATED,
         "Envoy holds one order in ten back for three seconds. Nothing fails, and the average is far below the promised second. The "
-        "objective speaks of the 99th percentile.",
+        "objective speaks of the 99th percentile. The file also says which alert has to tell of it, and which must not.",
         "deviated again, and this time `after` tells something too: the shop was not well at once when the delay "
         "was taken away, because orders that were held back still had to end. The time to recover is known to within "
-        "the 5 s over which the rates look back; the JSON of a run has both ends of that span.",
+        "the 5 s over which the rates look back; the JSON of a run has both ends of that span. And the alerting did its "
+        "part: CheckoutSlow fired, and was over, in the time that the file gives it, while a silence in Alertmanager kept it "
+        "from waking anybody up.",
     ),
     Stop(
         "abort-guarded.yaml",

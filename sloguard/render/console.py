@@ -66,7 +66,7 @@ def print_verdict(document: Document, console: Console) -> None:
     for text in victim_lines(document):
         console.print(_bullet("•", "", text))
     for one in expected:
-        console.print(_bullet(MARKS[one.verdict], STYLES[one.verdict], f"alert {one.reason}"))
+        console.print(_bullet(MARKS[one.verdict], STYLES[one.verdict], one.reason))
         if one.late:
             console.print(_bullet("•", "dim", one.late))
     for text in alert_lines(document):

@@ -84,6 +84,16 @@ def test_the_verdicts_carry_their_evidence(tour: Ran, home: Path) -> None:
     ]
     assert after["recovered_seconds"] is not None
     assert "too-many-customers-hit" in aborted["reason"]
+    expected, forbidden = (entry for entry in delayed["alerts"] if "expectation" in entry)
+    assert (expected["verdict"], forbidden["verdict"]) == ("met", "met"), expected["reason"]
+    alert = delayed["alerts"][expected["alert"]]
+    assert (alert["name"], alert["expected"]) == ("CheckoutSlow", True)
+    assert 0 < delayed["time_to_alert_seconds"] == alert["time_to_alert_seconds"] <= 25
+    assert alert["time_to_resolve_seconds"] <= 40
+    # Of the replica that died nobody had to be told: no customer noticed.
+    noise = {entry["alert"] for entry in held["alert_coverage"]["noise"]}
+    assert noise <= {"CheckoutReplicaDown"}
+    assert broken["alert_coverage"]["blind_spots"] == []
 
 
 def test_a_run_of_the_demo_is_judged_again_the_same(tour: Ran, home: Path) -> None:
