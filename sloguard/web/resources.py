@@ -13,6 +13,7 @@ from sloguard.web.api import (
     experiments,
     health,
     outbox,
+    reports,
     runs,
     slos,
     verdicts,
@@ -23,6 +24,7 @@ from sloguard.web.pages import alerts as alert_pages
 from sloguard.web.pages import assets, overview, search
 from sloguard.web.pages import experiments as experiment_pages
 from sloguard.web.pages import outbox as outbox_pages
+from sloguard.web.pages import reports as report_pages
 from sloguard.web.pages import runs as run_pages
 from sloguard.web.pages import windows as window_pages
 
@@ -34,10 +36,11 @@ RESOURCES: tuple[Resource, ...] = (
     events.resource,
     windows.resource,
     alerts.resource,
+    reports.resource,
+    outbox.resource,
     webhooks.resource,
     slos.resource,
     badges.resource,
-    outbox.resource,
     audit.resource,
     documents.resource,
     health.resource,
@@ -47,6 +50,7 @@ RESOURCES: tuple[Resource, ...] = (
     run_pages.resource,
     window_pages.resource,
     alert_pages.resource,
+    report_pages.resource,
     outbox_pages.resource,
     search.resource,
     assets.resource,

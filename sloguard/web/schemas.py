@@ -26,7 +26,9 @@ PATH_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
         "An experiment's name, as GET /experiments lists it.",
     ),
     "window": ({"type": "string", "pattern": RUN_PATTERN}, "A window's id."),
+    "report": ({"type": "string", "pattern": RUN_PATTERN}, "A report's id, or `latest`."),
     "message": ({"type": "string", "pattern": r"^[0-9]{1,15}$"}, "A message's number."),
+    "shape": ({"type": "string", "enum": ["html", "pdf", "md"]}, "How the report is written."),
     "format": ({"type": "string", "enum": ["svg", "png"]}, "How it is drawn."),
     "form": ({"type": "string", "enum": ["csv", "parquet"]}, "How the samples are written."),
 }

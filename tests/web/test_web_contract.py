@@ -27,6 +27,7 @@ CASES = [
 ]
 #: What fits the document may still name what there is not: a variable, a time to come.
 MEANING = {
+    ("POST", "/api/v1/reports"),
     ("POST", "/api/v1/runs"),
     ("POST", "/api/v1/runs/{run}/rejudge"),
     ("POST", "/api/v1/windows"),

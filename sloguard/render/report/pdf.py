@@ -28,6 +28,12 @@ def pdf_of(page: str) -> bytes:
 
     Raises NotInstalled.
     """
+    made: bytes = laid_out(page).write_pdf()
+    return made
+
+
+def laid_out(page: str) -> Any:
+    """The pages as WeasyPrint lays them out (a ``weasyprint.Document``). Raises NotInstalled."""
     weasyprint = _weasyprint()
     from weasyprint.text.fonts import FontConfiguration
 
@@ -35,8 +41,7 @@ def pdf_of(page: str) -> bytes:
     fetcher = _only_ours()
     letters = weasyprint.CSS(string=_letters(), font_config=fonts, url_fetcher=fetcher)
     document = weasyprint.HTML(string=page, base_url="about:blank", url_fetcher=fetcher)
-    made: bytes = document.write_pdf(stylesheets=[letters], font_config=fonts)
-    return made
+    return document.render(stylesheets=[letters], font_config=fonts)
 
 
 def _weasyprint() -> Any:

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from sloguard.render.report import ReportError
 
 _WEEK = re.compile(r"(\d{4})-?W(\d{1,2})", re.IGNORECASE)
+#: Where all calendars of this machine agree on what a day is: seconds since the epoch.
+_FIRST, _LAST = 0.0, datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 #: Nobody needs more weeks side by side on paper.
 MOST_WEEKS = 26
 
@@ -73,8 +75,13 @@ def week(text: str, zone: str = "UTC") -> Period:
     if found is None:
         raise ReportError(f"'{text}' is no week; expected an ISO week such as 2026-W47")
     year, number = int(found[1]), int(found[2])
+    zone_of(zone)
+    if not 1970 < year < 9000:
+        raise ReportError(f"there is no run in {year}; expected a year from 1971 to 8999")
     try:
         return _week_of(date.fromisocalendar(year, number, 1), zone)
+    except ReportError:
+        raise
     except (ValueError, OverflowError) as error:
         last = 53 if _has_53(year) else 52
         raise ReportError(f"there is no week {text}: {year} has weeks 1 to {last}") from error
@@ -105,6 +112,10 @@ def window(start: float, end: float, zone: str = "UTC") -> Period:
     """Any window; raises ReportError for one that ends before it starts."""
     if end <= start:
         raise ReportError("the window ends before it starts: --until has to be later than --since")
+    if start < _FIRST or end > _LAST:
+        raise ReportError(
+            "a window lies between the years 1970 and 9000; nothing was run elsewhere"
+        )
     place = zone_of(zone)
     first, last = (datetime.fromtimestamp(at, place) for at in (start, end))
     days = (last.date() - first.date()).days
@@ -134,7 +145,10 @@ def before(period: Period, count: int) -> tuple[Period, ...]:
     """So many periods up to this one, oldest first; this one is the last."""
     made = [period]
     while len(made) < min(count, MOST_WEEKS):
-        made.append(earlier(made[-1]))
+        first = made[-1]
+        if first.start - (first.end - first.start) < _FIRST + 86400.0:
+            break
+        made.append(earlier(first))
     return tuple(reversed(made))
 
 

@@ -9,21 +9,18 @@ fault was cut short, could not be injected or was left, nothing is proven. ``sin
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
-
-import pandas as pd
 
 from sloguard.core.reporting import VerdictSource
 from sloguard.core.text import iso_time
 from sloguard.render.report.known import Past, no_history
 from sloguard.render.report.rows import RANKS, service_of
-from sloguard.render.report.weekly import Frames, Json, floats, most, records
+from sloguard.render.report.weekly import Frames, Json, records
 
 Key = tuple[str, str, str]
 #: So many are told one by one.
 MOST_WEAKNESSES = 40
-_KEY = ["experiment", "slo", "service"]
 #: Outcomes of runs whose ``met`` proves something.
 _WHOLE = ("met", "deviated")
 
@@ -33,11 +30,15 @@ def weakness_sums(frames: Frames, past: Past) -> Json:
     slos = frames.slos
     met = (slos["verdict"] == "met") & slos["outcome"].isin(_WHOLE)
     decided = slos[met | (slos["verdict"] == "deviated")]
+    by_key: dict[Key, list[Json]] = {}
+    # One table into rows, not one table for each weakness: there may be thousands.
+    for row in records(decided):
+        by_key.setdefault((row["experiment"], row["slo"], row["service"]), []).append(row)
     told = _Told(frames, past)
     found = [
-        told.of((str(experiment), str(slo), str(service)), group)
-        for (experiment, slo, service), group in decided.groupby(_KEY, sort=True)
-        if (group["verdict"] == "deviated").any()
+        told.of(key, rows)
+        for key, rows in sorted(by_key.items())
+        if any(row["verdict"] == "deviated" for row in rows)
     ]
     by_state = {
         state: [w for w in found if w["state"] == state] for state in ("open", "fixed", "untried")
@@ -80,21 +81,14 @@ class _Told:
     def __init__(self, frames: Frames, past: Past) -> None:
         self._frames, self._past = frames, past
 
-    def of(self, key: Key, group: pd.DataFrame) -> Json:
-        mine = self._frames.now(group)
-        last = records(group.tail(1))[0]
-        state = "untried"
-        if len(mine):
-            state = "open" if last["verdict"] == "deviated" else "fixed"
-        elif last["verdict"] == "met":
-            # Fixed in a week before this one: that report told it.
-            state = "fixed before"
-        if state == "fixed" and not self._was_bad(group, mine):
-            state = "fixed before"
-        bad = group[group["verdict"] == "deviated"]
-        newest = records(bad.tail(1))[0]
-        since_run, since = self._since(key, newest, group)
-        own = mine[mine["verdict"] == "deviated"]
+    def of(self, key: Key, rows: Sequence[Json]) -> Json:
+        """``rows``: its decided ones, oldest first."""
+        mine = [row for row in rows if row["period"] == self._frames.last]
+        last, newest = rows[-1], [row for row in rows if row["verdict"] == "deviated"][-1]
+        own = [row for row in mine if row["verdict"] == "deviated"]
+        state = _state(rows, mine)
+        since_run, since = self._since(key, newest, rows)
+        burned = sum(row["burned"] or 0.0 for row in own)
         return {
             "experiment": key[0],
             "slo": key[1],
@@ -108,33 +102,25 @@ class _Told:
             "last_at": iso_time(newest["started_at"]),
             "run": newest["run"],
             "reason": newest["reason"],
-            "deviated": int(own["run"].nunique()),
-            "judged": int(mine["run"].nunique()),
-            "lost": bool(own["lost"].astype(bool).any()),
-            "recovered_seconds": most(floats(own, "recovered")),
+            "deviated": len({row["run"] for row in own}),
+            "judged": len({row["run"] for row in mine}),
+            "lost": any(row["lost"] for row in own),
+            "recovered_seconds": max((row["recovered"] or 0.0 for row in own), default=0.0) or None,
             "impact_seconds": newest["impact"],
-            "burned": None if own.empty else _rounded(floats(own, "burned").sum()),
+            "burned": round(burned, 8) if burned else None,
             "fixed_run": last["run"] if state == "fixed" else "",
             "fixed_at": iso_time(last["started_at"]) if state == "fixed" else None,
         }
 
-    def _was_bad(self, group: pd.DataFrame, mine: pd.DataFrame) -> bool:
-        """Whether it was this period that brought it back: the one before ended badly, or this one had."""
-        old = group[group["period"] < self._frames.last]
-        if (mine["verdict"] == "deviated").any():
-            return True
-        return bool(len(old)) and bool(old["verdict"].iloc[-1] == "deviated")
-
-    def _verdicts(self, key: Key, group: pd.DataFrame) -> Iterable[tuple[str, float, str]]:
+    def _verdicts(self, key: Key, rows: Sequence[Json]) -> Iterable[tuple[str, float, str]]:
         if self._past.history is no_history:
-            rows = records(group[["run", "started_at", "verdict"]])
-            return [(r["run"], r["started_at"], r["verdict"]) for r in reversed(rows)]
+            return [(row["run"], row["started_at"], row["verdict"]) for row in reversed(rows)]
         return verdicts_of(self._past.history(key[0], key[1]), key[2])
 
-    def _since(self, key: Key, newest: Json, group: pd.DataFrame) -> tuple[str, float]:
+    def _since(self, key: Key, newest: Json, rows: Sequence[Json]) -> tuple[str, float]:
         """The first deviation after it was last met; as far back as anything is kept."""
         found = (newest["run"], float(newest["started_at"]))
-        for run, at, verdict in self._verdicts(key, group):
+        for run, at, verdict in self._verdicts(key, rows):
             if (at, run) > (found[1], found[0]):
                 continue
             if verdict == "met":
@@ -144,8 +130,14 @@ class _Told:
         return found
 
 
-def _rounded(value: Any) -> float | None:
-    return round(float(value), 8) if value else None
+def _state(rows: Sequence[Json], mine: Sequence[Json]) -> str:
+    """Open, fixed in this period (it was this period that brought it back), fixed before, or untried."""
+    if rows[-1]["verdict"] == "deviated":
+        return "open" if mine else "untried"
+    old = rows[: len(rows) - len(mine)]
+    was_bad = any(row["verdict"] == "deviated" for row in mine)
+    ended_badly = bool(old) and old[-1]["verdict"] == "deviated"
+    return "fixed" if mine and (was_bad or ended_badly) else "fixed before"
 
 
 def verdicts_of(history: Iterable[VerdictSource], service: str) -> Iterable[tuple[str, float, str]]:

@@ -95,6 +95,14 @@ def records(frame: pd.DataFrame) -> list[Json]:
     return found
 
 
+def grouped(frame: pd.DataFrame, *keys: str) -> dict[tuple[Any, ...], list[Json]]:
+    """Rows by the values of these columns, in their order: for hundreds of small groups faster than tables."""
+    made: dict[tuple[Any, ...], list[Json]] = {}
+    for row in records(frame):
+        made.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return made
+
+
 def floats(frame: pd.DataFrame, column: str) -> pd.Series[float]:
     """A column of numbers without the missing ones."""
     return pd.to_numeric(frame[column], errors="coerce").dropna()
@@ -189,14 +197,14 @@ def _teams(runs: pd.DataFrame) -> list[Json]:
 
 def _experiments(runs: pd.DataFrame) -> Json:
     made = []
-    for name, group in runs.groupby("experiment", sort=False):
-        newest = records(group.tail(1))[0]
-        outcomes = counted(group["outcome"])
+    for (name,), rows in grouped(runs, "experiment").items():
+        newest = rows[-1]
+        outcomes = counted(row["outcome"] for row in rows)
         made.append(
             {
                 "experiment": name,
                 "title": newest["title"],
-                "runs": len(group),
+                "runs": len(rows),
                 "outcomes": outcomes,
                 "held_share": held(outcomes),
                 "last_run": newest["run"],
@@ -226,17 +234,19 @@ def _not_met(runs: pd.DataFrame) -> list[Json]:
 def recovery_sums(frames: Frames) -> Json:
     """Recoveries of everything that had been in breach, over all services and of each."""
     slos = _by_service(frames.slos)
-    rows = []
-    for service, group in frames.now(_recovering(slos)).groupby("service", sort=True):
-        old = slos[(slos["service"] == service) & (slos["period"] < frames.last)]
-        rows.append({"service": service, **_recovered(group), **_trend(frames, slos, service, old)})
-    rows.sort(key=lambda r: (-r["lost"], -(r["worst_seconds"] or 0), r["service"]))
     mine = frames.now(slos)
-    whole = {**_recovered(mine), **_trend(frames, slos, None, slos[slos["period"] < frames.last])}
+    worst = _recovering(mine).groupby("service").agg({"lost": "sum", "recovered": "max"})
+    worst = worst.sort_values(["lost", "recovered"], ascending=False, kind="stable")
+    shown = [str(name) for name in worst.index[: MOST["services"]]]
+    rows = [
+        {"service": name, **_recovered(mine[mine["service"] == name]), **_trend(frames, slos[slos["service"] == name])}
+        for name in shown
+    ]  # fmt: skip
     return {
-        **whole,
-        "services": rows[: MOST["services"]],
-        "services_more": max(0, len(rows) - MOST["services"]),
+        **_recovered(mine),
+        **_trend(frames, slos),
+        "services": rows,
+        "services_more": len(worst) - len(rows),
     }
 
 
@@ -263,10 +273,9 @@ def _recovered(group: pd.DataFrame) -> Json:
     }
 
 
-def _trend(frames: Frames, slos: pd.DataFrame, service: Any, old: pd.DataFrame) -> Json:
-    own = slos if service is None else slos[slos["service"] == service]
+def _trend(frames: Frames, own: pd.DataFrame) -> Json:
     return {
-        "before_median_seconds": median(floats(old, "recovered")),
+        "before_median_seconds": median(floats(own[own["period"] < frames.last], "recovered")),
         "periods": [
             median(floats(own[own["period"] == number], "recovered"))
             for number in range(len(frames.periods))
@@ -280,23 +289,26 @@ def _trend(frames: Frames, slos: pd.DataFrame, service: Any, old: pd.DataFrame) 
 def budget_sums(frames: Frames) -> Json:
     """Error budget burned by chaos: of every service and SLO the sum over its runs."""
     burned = frames.slos[frames.slos["burned"].notna()]
-    made: list[Json] = []
-    for (service, slo), group in burned.groupby(["service", "slo"], sort=True):
-        mine = frames.now(group)
-        if mine.empty:
+    left = _left(frames)
+    made = []
+    for (service, slo), rows in grouped(burned, "service", "slo").items():
+        mine = [row for row in rows if row["period"] == frames.last]
+        if not mine:
             continue
-        sums = [_sum(group[group["period"] == n], "burned") for n in range(len(frames.periods))]
+        sums = [0.0] * len(frames.periods)
+        for row in rows:
+            sums[row["period"]] += row["burned"]
         earlier = sums[:-1]
         made.append(
             {
                 "service": service,
                 "slo": slo,
-                "spent": sums[-1],
-                "at_least": bool(mine["at_least"].astype(bool).any()),
-                "runs": len(mine),
+                "spent": round(sums[-1], 8),
+                "at_least": any(row["at_least"] for row in mine),
+                "runs": len({row["run"] for row in mine}),
                 "before_mean": round(sum(earlier) / len(earlier), 8) if earlier else None,
-                "periods": sums,
-                "left": _left(frames, slo, service, mine),
+                "periods": [round(spent, 8) for spent in sums],
+                "left": left.get((service, slo)),
             }
         )
     made.sort(key=lambda r: (-r["spent"], r["service"], r["slo"]))
@@ -306,17 +318,12 @@ def budget_sums(frames: Frames) -> Json:
     }
 
 
-def _sum(frame: pd.DataFrame, column: str) -> float:
-    return round(float(floats(frame, column).sum()), 8)
-
-
-def _left(frames: Frames, slo: Any, service: Any, mine: pd.DataFrame) -> float | None:
-    """What the newest of these runs says is left of the budget."""
-    known = frames.budgets
-    whose = (known["slo"] == slo) & (known["service"] == service)
-    fitting = known[whose & known["run"].isin(mine["run"])]
-    left = floats(fitting, "left_after")
-    return None if left.empty else round(float(left.iloc[-1]), 6)
+def _left(frames: Frames) -> dict[tuple[Any, ...], float]:
+    """What the newest run of the period says is left of each budget."""
+    known = frames.now(frames.budgets)
+    known = known[known["left_after"].notna()]
+    rows = grouped(known, "service", "slo")
+    return {key: round(float(several[-1]["left_after"]), 6) for key, several in rows.items()}
 
 
 # --- who was told --------------------------------------------------------------------------------
@@ -357,14 +364,14 @@ def alert_sums(frames: Frames) -> Json:
 def _spots(frame: pd.DataFrame, keys: Sequence[str], told: str) -> list[Json]:
     """One line for each, how often, and the newest run that showed it."""
     made = []
-    for _, group in frame.groupby(list(keys), sort=True):
-        newest = records(group.tail(1))[0]
+    for key, rows in grouped(frame, *keys).items():
+        newest = rows[-1]
         made.append(
             {
-                **{key: newest[key] for key in keys},
+                **dict(zip(keys, key, strict=True)),
                 told: newest[told],
                 "reason": newest["reason"],
-                "count": int(group["run"].nunique()),
+                "count": len({row["run"] for row in rows}),
                 "run": newest["run"],
             }
         )

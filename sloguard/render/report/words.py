@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from sloguard.core.text import format_duration, format_value
 from sloguard.render.report.period import zone_of
 
@@ -55,6 +57,21 @@ def listed(items: list[str], most: int = 6) -> str:
     """'a, b and 3 more'."""
     shown = ", ".join(str(item) for item in items[:most])
     return shown + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+_LONG = re.compile(r"\S{25,}")
+
+
+def soft(value: Any) -> Markup:
+    """A text for HTML whose long words may be broken: paper cannot be scrolled."""
+    pieces, last = [], 0
+    text = str("" if value is None else value)
+    for found in _LONG.finditer(text):
+        word = found[0]
+        parts = (escape(word[at : at + 12]) for at in range(0, len(word), 12))
+        pieces += [escape(text[last : found.start()]), Markup("<wbr>").join(parts)]
+        last = found.end()
+    return Markup("").join([*pieces, escape(text[last:])])
 
 
 def moments(zone: str) -> Callable[..., str]:
@@ -106,6 +123,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "share": share,
     "count": count,
     "listed": listed,
+    "soft": soft,
     "md": md,
     "fence": fence,
 }

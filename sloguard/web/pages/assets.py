@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from flask import Response
 
+from sloguard.render.report.writing import style
 from sloguard.web.answers import lasting, tag_of, unchanged
 from sloguard.web.endpoints import Answer, Resource
 from sloguard.web.identity import PUBLIC
@@ -17,6 +18,7 @@ resource = Resource("assets", "/static", documented=False)
 
 _MEDIA = {
     "site.css": "text/css",
+    "report.css": "text/css",
     "site.js": "text/javascript",
     "live.js": "text/javascript",
     "icon.svg": "image/svg+xml",
@@ -26,7 +28,12 @@ _MEDIA = {
 @cache
 def _contents() -> dict[str, bytes]:
     place = files("sloguard.web").joinpath("static")
-    return {name: place.joinpath(name).read_bytes() for name in _MEDIA}
+    ours = {name: place.joinpath(name) for name in _MEDIA if name != "report.css"}
+    # Reports look alike here and in files of their own.
+    return {
+        "report.css": style().encode(),
+        **{name: path.read_bytes() for name, path in ours.items()},
+    }
 
 
 @cache
