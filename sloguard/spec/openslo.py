@@ -30,7 +30,11 @@ from sloguard.spec.tables import Table
 VERSION = "openslo/v1"
 _PASSED_OVER = ("Service", "AlertPolicy", "AlertCondition", "AlertNotificationTarget")
 _KINDS = ("SLO", "SLI", "DataSource", *_PASSED_OVER)
-_BEGINS = re.compile(r"^apiVersion:\s*[\"']?openslo/", re.MULTILINE)
+_BEGINS = re.compile(r"""^["']?apiVersion["']?\s*:\s*["']?openslo/""", re.MULTILINE)
+#: As JSON: among the texts that an object begins with.
+_BEGINS_JSON = re.compile(
+    r"""\s*\{\s*(?:"\w+"\s*:\s*"[^"]*"\s*,\s*){0,9}"apiVersion"\s*:\s*"openslo/"""
+)
 _SPECS: Mapping[str, Table] = {"SLO": SLO_SPEC, "SLI": SLI_SPEC, "DataSource": DATA_SOURCE_SPEC}
 
 
@@ -57,7 +61,7 @@ class _Pool:
 
 def looks_like_openslo(text: str) -> bool:
     """Whether a file's text is meant as OpenSLO, of whatever version."""
-    return _BEGINS.search(text) is not None
+    return _BEGINS.search(text) is not None or _BEGINS_JSON.match(text) is not None
 
 
 def read_levels(

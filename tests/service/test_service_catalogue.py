@@ -394,3 +394,74 @@ def test_permissions_are_words() -> None:
     for text in ("", "shell", "process+all"):
         with pytest.raises(ServiceError, match=r"serve\.allow"):
             permissions(text)
+
+
+OPENSLO = {
+    "apiVersion": "openslo/v1",
+    "kind": "SLO",
+    "metadata": {"name": "replicas"},
+    "spec": {
+        "indicator": {
+            "spec": {"thresholdMetric": {"metricSource": {"spec": {"query": "sum(up)"}}}}
+        },
+        "timeWindow": [{"duration": "30d", "isRolling": True}],
+        "budgetingMethod": "Occurrences",
+        "objectives": [{"target": 0.99, "op": "gte", "value": 3}],
+    },
+}
+
+
+def by_file(path: str) -> Any:
+    document = fine()
+    document["steady-state-hypothesis"]["slos"] = [{"from": path}]
+    return document
+
+
+def test_slos_of_other_files_are_read_again_when_these_change(tmp_path: Path) -> None:
+    (tmp_path / "slos").mkdir()
+    folder = Folder(tmp_path / "shop", slos=tmp_path / "slos")
+    folder.write("x.json", by_file("../slos/*.json"))
+    assert "no file matches" in folder.problems("x")
+    file = tmp_path / "slos" / "a.json"
+    file.write_text(json.dumps(OPENSLO))
+    assert folder.problems("x") == ""
+
+    def objectives() -> list[str]:
+        folder.at += 5
+        found = folder.catalogue.get("x").experiment
+        assert found is not None
+        return [slo.objective.text for slo in found.slos]
+
+    assert objectives() == [">= 3"]
+    file.write_text(json.dumps(OPENSLO).replace('"value": 3', '"value": 25'))
+    assert objectives() == [">= 25"]
+    # Another file that the pattern matches, too.
+    (tmp_path / "slos" / "b.json").write_text(json.dumps(OPENSLO).replace('"replicas"', '"other"'))
+    assert objectives() == [">= 25", ">= 3"]
+    (tmp_path / "slos" / "b.json").write_text("{")
+    assert "b.json:1" in folder.problems("x")
+    (tmp_path / "slos" / "b.json").unlink()
+    assert objectives() == [">= 25"]
+    # It is a set of SLOs by itself as well.
+    assert folder.catalogue.slo_set("a").valid
+
+
+def test_files_outside_of_the_services_directories_are_not_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text(json.dumps(OPENSLO).replace("sum(up)", "hunter2"))
+    folder = Folder(tmp_path / "shop")
+    (tmp_path / "shop" / "deep").mkdir()
+    (tmp_path / "shop" / "deep" / "link.json").symlink_to(secret)
+    for path in (str(secret), "../secret.json", "deep/link.json", "deep/*.json", "../*.json"):
+        folder.write("x.json", by_file(path))
+        said = folder.problems("x")
+        assert "outside of the directories that may be read" in said, path
+        assert "hunter2" not in said
+
+
+def test_what_was_sent_names_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(OPENSLO))
+    found, errors, _ = check_text(json.dumps(by_file(str(file))), json_text=True)
+    assert found is None
+    assert "this document is no file" in "\n".join(map(str, errors))

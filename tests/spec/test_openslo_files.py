@@ -275,4 +275,6 @@ def test_openslo_is_told_from_an_experiment() -> None:
         apiVersion: "openslo/v1"
     """)
     )
+    assert looks_like_openslo('{"kind": "SLO",\n "apiVersion": "openslo/v1"}')
     assert not looks_like_openslo("title: x\n  apiVersion: openslo/v1\n")
+    assert not looks_like_openslo('{"title": "x", "method": [{"apiVersion": "openslo/v1"}]}')
