@@ -92,8 +92,8 @@ class AlertInbox(Protocol):
         """Keep it, on disk before this returns; one with a reason as refused. Raises OutsideError."""
         ...
 
-    def waiting_payloads(self, limit: int) -> Sequence[Received]:
-        """The oldest ones that were not worked off."""
+    def waiting_payloads(self, limit: int, *, alerts: int | None = None) -> Sequence[Received]:
+        """The oldest ones that were not worked off, with no more ``alerts`` than these, but at least one."""
         ...
 
     def settle_payloads(self, done: Sequence[WorkedOff]) -> int:

@@ -96,7 +96,7 @@ class AlertDesk:
         while self._store.payloads_wait():
             if count:
                 self._pause(PAUSE_SECONDS)
-            bite = _bite(self._store.waiting_payloads(BITE))
+            bite = self._store.waiting_payloads(BITE, alerts=BITE_ALERTS)
             settled = self._settle([_worked_off(payload) for payload in bite])
             count += settled
             if settled < len(bite) or not bite:
@@ -166,16 +166,6 @@ class AlertDesk:
 def retention_seconds(days: float) -> float | None:
     """Of the setting: 0 means for ever."""
     return days * _DAY if days else None
-
-
-def _bite(waiting: Sequence[Received]) -> Sequence[Received]:
-    """The first ones of them, at least one."""
-    alerts = 0
-    for count, payload in enumerate(waiting):
-        alerts += payload.alerts
-        if count and alerts > BITE_ALERTS:
-            return waiting[:count]
-    return waiting
 
 
 def _worked_off(payload: Received) -> WorkedOff:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Connection,
+    bindparam,
     delete,
     insert,
     or_,
@@ -39,6 +40,10 @@ MOST_RUNS = 500
 LONGEST_RUN = 2 * 86400.0
 #: So much is looked up in one statement.
 _AT_ONCE = 500
+#: What later deliveries may change of an episode.
+_CHANGING = ("ends_at", "labels", "annotations", "generator_url", "first_received", "last_received")
+_TO: dict[str, Any] = {name: bindparam(f"to_{name}") for name in _CHANGING}
+_CHANGE = update(episodes).where(episodes.c.number == bindparam("at")).values(**_TO)
 _WAITS = select(inbox.c.number).limit(1)
 
 
@@ -59,10 +64,18 @@ class AlertsPart(AlertReadingPart):
         """Whether there is anything to work off; a cheap question."""
         return bool(self._database.rows(_WAITS, {}))
 
-    def waiting_payloads(self, limit: int) -> Sequence[Received]:
-        """The oldest ones that were not worked off."""
-        query = select(inbox).order_by(inbox.c.number).limit(limit)
+    def waiting_payloads(self, limit: int, *, alerts: int | None = None) -> Sequence[Received]:
+        """The oldest ones that were not worked off, with no more ``alerts`` than these, but at least one."""
+        oldest = select(inbox.c.number, inbox.c.alerts).order_by(inbox.c.number).limit(limit)
         with self._database.reading() as connection:
+            chosen: list[int] = []
+            for number, count in connection.execute(oldest).all():
+                if alerts is not None:
+                    alerts -= count
+                    if chosen and alerts < 0:
+                        break
+                chosen.append(number)
+            query = select(inbox).where(inbox.c.number.in_(chosen)).order_by(inbox.c.number)
             return tuple(_received(row) for row in connection.execute(query))
 
     def settle_payloads(self, done: Sequence[WorkedOff]) -> int:
@@ -178,15 +191,18 @@ def _join(connection: Connection, told: Iterable[Delivered]) -> int:
             changed.append(after)
     if new:
         connection.execute(insert(episodes), new)
-    for number, after in later:
-        connection.execute(
-            update(episodes).where(episodes.c.number == number).values(**_row(after))
-        )
+    if later:
+        connection.execute(_CHANGE, [_changed(number, after) for number, after in later])
     for at, numbers in repeated.items():
         same = episodes.c.number.in_(numbers)
         connection.execute(update(episodes).where(same).values(last_received=at))
     _look_again(connection, _touched(connection, changed))
     return len(changed)
+
+
+def _changed(number: int, episode: Delivered) -> dict[str, Any]:
+    row = _row(episode)
+    return {"at": number, **{f"to_{name}": row[name] for name in _CHANGING}}
 
 
 def _touched(connection: Connection, changed: Sequence[Delivered]) -> set[str]:
