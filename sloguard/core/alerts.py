@@ -21,15 +21,18 @@ _OWN_LABELS = ("__name__", "alertstate")
 
 
 def episodes_of(
-    answer: Matrix, since: Matrix | None = None, away: Floats | None = None
+    answer: Matrix,
+    since: Matrix | None = None,
+    away: Floats | None = None,
+    away_step: float = 0.0,
 ) -> tuple[AlertEpisode, ...]:
     """The alerts of an answer to QUERY, by start; ``since``: the answer to SINCE_QUERY on the same grid.
 
     Starts are exact where an alert began between two points, ends to a step: they are the first point
-    without it. ``ends_at`` None: it still fired at the last point. ``away``: points at which Prometheus
-    saw nothing: an alert that is there before and after them fired meanwhile.
+    without it. ``ends_at`` None: it still fired at the last point. ``away``: times at which Prometheus
+    saw nothing, ``away_step`` seconds apart: an alert that is there before and after them fired meanwhile.
     """
-    unknown = _at(answer.grid.times, away)
+    unknown = _at(answer.grid.times, away, away_step)
     pending = {} if since is None else {label_key(s): i for i, s in enumerate(since.labels)}
     found = []
     for row, labels in enumerate(answer.labels):
@@ -47,10 +50,13 @@ def label_key(labels: LabelSet) -> LabelSet:
     return tuple(pair for pair in labels if pair[0] not in _OWN_LABELS)
 
 
-def _at(times: Floats, away: Floats | None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _at(
+    times: Floats, away: Floats | None, step: float
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     if away is None or not len(away):
         return np.zeros(len(times), dtype=bool)
-    return np.asarray(np.isin(np.round(times, 3), np.round(away, 3)))
+    distance = np.abs(times[:, None] - away[None, :]).min(axis=1)
+    return np.asarray(distance <= step / 2 + 0.0005)
 
 
 def _runs(present: Floats, unknown: Floats, active: Floats | None) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,8 @@ _FINAL = (BadQuery, MetricsRefused, AnswerTooLarge)
 
 _Key = tuple[str, str]
 _UP: _Key = ("", "up")
+#: So many points of an alert's series are enough to tell its times.
+_ALERT_POINTS = 600
 _ALERTS: _Key = ("", "alerts")
 _SINCE: _Key = ("", "alerts since")
 
@@ -153,8 +156,8 @@ def collecting(
     )
     if slos or alerts_alone:
         up = _up_job(slos, queries, timeline, options)
-        jobs += [up, _Job(_ALERTS, alerts.QUERY, up.grid)]
-        jobs.append(_Job(_SINCE, alerts.SINCE_QUERY, up.grid))
+        fine = _alert_grid(timeline, up.grid.step)
+        jobs += [up, _Job(_ALERTS, alerts.QUERY, fine), _Job(_SINCE, alerts.SINCE_QUERY, fine)]
     fetch = _Fetch(loop, metrics, jobs, options.concurrency, loop.now() + patience, give_up)
     yield from fetch.all()
     length = timeline.end - timeline.fault if window is None else window
@@ -186,8 +189,9 @@ def _read_alerts(
         return replace(told, unread=(unread, *told.unread))
     if _ALERTS not in fetch.answers:
         return told
-    found = alerts.episodes_of(fetch.answers[_ALERTS], fetch.answers.get(_SINCE), silence)
-    away = alerts.spans_of(silence, surroundings.away_step)
+    step = surroundings.away_step
+    found = alerts.episodes_of(fetch.answers[_ALERTS], fetch.answers.get(_SINCE), silence, step)
+    away = alerts.spans_of(silence, step)
     return replace(told, episodes=(*found, *told.episodes), away=away)
 
 
@@ -265,6 +269,13 @@ def _up_job(slos: Sequence[Slo], queries: Queries, timeline: Timeline, options: 
     step = min((queries.step(slo, options) for slo in slos), default=options.step or usual)
     window = max(round(shortest * 2000), 1000)
     return _Job(_UP, f"count(count_over_time(up[{window}ms]))", pinned_grid(timeline, step))
+
+
+def _alert_grid(timeline: Timeline, step: float) -> Grid:
+    """Finer than the SLOs' where rules may be evaluated more often than targets are scraped: an alert's
+    start and end are told to the next point."""
+    window = timeline.end - timeline.start
+    return pinned_grid(timeline, min(step, max(1.0, math.ceil(window / _ALERT_POINTS))))
 
 
 def _surroundings(

@@ -51,6 +51,7 @@ def context_of(session: Session, stop: threading.Event) -> Context:
         run=session.run,
         cluster=session.ports.clusters,
         silences=session.ports.silences,
+        now=session.now,
         folder=os.path.dirname(session.experiment.source),
     )
 

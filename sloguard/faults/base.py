@@ -21,6 +21,7 @@ import importlib
 import inspect
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
@@ -55,6 +56,7 @@ class Context:
     a context, or the one of the settings for None; raises ClusterError where there is none. ``folder``: where
     the experiment's file is, for files beside it; empty for the working directory. ``lasting``: what is changed
     on a cluster is there to stay, so that no way back is left there, and what is so already is no problem.
+    ``silences``: the Alertmanager of the settings, None where there is none. ``now``: seconds since the epoch.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -65,6 +67,7 @@ class Context:
     allow_url: Callable[[str], str | None] = lambda _url: None
     cluster: Clusters = ambient.cluster
     silences: Silences | None = None
+    now: Callable[[], float] = time.time
     folder: str = ""
     lasting: bool = False
     random: random.Random = field(init=False)

@@ -5,7 +5,6 @@ It belongs to no family that ``discover`` shows: an experiment asks for it under
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,7 +38,7 @@ def _inject(record: Record, context: Context) -> Json:
 
 def _undo(record: Record, context: Context) -> str:
     """By its id, and by what stands in its comment: it may have been made without anybody hearing of it."""
-    if time.time() > float(record["until"]) + _CERTAIN:
+    if context.now() > float(record["until"]) + _CERTAIN:
         return ""
     return _silences(context).expire(str(record["token"]), str(record.get("id") or ""))
 
