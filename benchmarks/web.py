@@ -36,7 +36,7 @@ TARGETS = {"verdict": 0.7, "list of 50": 0.3}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables; 1 where a target is missed."""
     parser = argparse.ArgumentParser(prog="benchmarks.web")
-    parser.add_argument("--runs", type=int, nargs="+", default=[100, 100_000])
+    parser.add_argument("--runs", type=int, nargs="+", default=[100, 10_000, 100_000])
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--clients", type=int, default=8)
     given = parser.parse_args(arguments)
@@ -74,11 +74,27 @@ def fill(path: Path, count: int) -> str:
         )
         marks = ",".join("?" * len(columns))
         connection.executemany(f"INSERT INTO runs VALUES ({marks})", copies)
+        for statement in _WITH_THEM:
+            connection.execute(statement)
         found = connection.execute(
             "SELECT id FROM runs ORDER BY id LIMIT 1 OFFSET ?", (count // 2,)
         )
         run: str = found.fetchone()[0]
     return run
+
+
+#: What every run has in tables of its own, copied from the pattern of its experiment.
+_PATTERN = (
+    "FROM runs r JOIN runs p ON p.experiment = r.experiment AND p.id < '20250102' "
+    "JOIN {0} x ON x.run = p.id WHERE r.id > '20250102'"
+)
+_WITH_THEM = (
+    "INSERT INTO verdicts (run, slo, labels, verdict, reason, before, during, after) SELECT r.id, "
+    "x.slo, x.labels, x.verdict, x.reason, x.before, x.during, x.after "
+    + _PATTERN.format("verdicts"),
+    "INSERT INTO search_mentions (thing, run) SELECT x.thing, r.id "
+    + _PATTERN.format("search_mentions"),
+)
 
 
 def _copy(row: dict[str, Any], number: int) -> tuple[Any, ...]:
@@ -155,6 +171,8 @@ def _rates(
         "list of an experiment": "/api/v1/runs?experiment=experiment-3",
         "run": f"/api/v1/runs/{run}",
         "latest verdicts": "/api/v1/verdicts/latest",
+        "search": "/search?q=checkout",
+        "overview": "/",
         "chart (drawn before)": "/api/v1/runs/20250101T000003-abcdef/chart.svg",
     }
     turns: dict[str, list[Turn]] = {name: [] for name in places}

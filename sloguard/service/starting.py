@@ -45,13 +45,21 @@ class JanitorStore(Jobs, Leases, Runs, Protocol):
         """Delete ended runs."""
         ...
 
+    def prune_audit(self, older_than: float) -> int:
+        """Forget what was done before this time."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How much is kept; None: all. ``days`` and ``runs`` hold independently of each other."""
+    """How much is kept; None: all. ``days`` and ``runs`` hold independently of each other.
+
+    ``audit_days``: of the audit log.
+    """
 
     days: float | None = None
     runs: int | None = None
+    audit_days: float | None = None
 
 
 class Janitor:
@@ -180,6 +188,8 @@ class Janitor:
             gone += self._store.prune(keep=self._retention.runs)
         if gone:
             log.info("deleted %d runs that were older than they are kept", len(gone))
+        if self._retention.audit_days is not None:
+            self._store.prune_audit(at - self._retention.audit_days * 86400.0)
         self._store.prune_jobs(at - KEPT_SECONDS)
         if self._logs is not None and self._logs.is_dir():
             _clear_logs(self._logs, at - KEPT_SECONDS)

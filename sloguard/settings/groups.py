@@ -268,6 +268,9 @@ class ServeSettings:
     retention_runs: int = setting(
         0, "Only so many of the newest runs are kept; 0: all.", "whole", least=0
     )
+    audit_days: float = setting(
+        0.0, "Entries of the audit log that are older are deleted; 0: none is.", "number", least=0
+    )
     log_format: str = setting("text", "How logs are written.", "choice", choices=("text", "json"))
     access_log: bool = setting(True, "Whether every request is logged.", "flag")
 

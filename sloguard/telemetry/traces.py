@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sloguard.telemetry")
 
+#: The end of a process waits so long for the last traces, in seconds.
+PATIENCE = 2.0
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 #: What a process has started, so that its end can send what is left.
@@ -31,15 +34,20 @@ _started: list[Tracing] = []
 class Tracing:
     """Where this process sends its spans. ``close`` before it ends, or the last of them are lost."""
 
-    def __init__(self, provider: TracerProvider) -> None:
+    def __init__(self, provider: TracerProvider, *, patience: float = PATIENCE) -> None:
         from sloguard import __version__
 
-        self._provider = provider
+        self._provider, self._patience = provider, patience
         self.tracer: Tracer = provider.get_tracer("sloguard", __version__)
 
     def close(self) -> None:
-        """Send what is left. The exporter's own timeouts bound it."""
-        self._provider.shutdown()
+        """Send what is left, and wait for that a moment."""
+        # A collector that is away would hold it up for as long as the exporter tries.
+        closing = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+        closing.start()
+        closing.join(self._patience)
+        if closing.is_alive():
+            log.warning("the last traces were not taken within %g s", self._patience)
 
 
 def start(process: str, environ: Mapping[str, str] = os.environ) -> Tracing | None:

@@ -15,7 +15,7 @@ from sloguard.web.access.exposure import is_https
 from sloguard.web.access.gate import Gate
 from sloguard.web.access.proxies import Proxies
 from sloguard.web.answers import Packer, Shelf
-from sloguard.web.api.health import Remembered
+from sloguard.web.api.health import PROBES, Remembered
 from sloguard.web.endpoints import Resource
 from sloguard.web.envelope import Envelope
 from sloguard.web.identity import anybody
@@ -53,6 +53,7 @@ def create_app(parts: Parts, resources: Sequence[Resource] = RESOURCES) -> Flask
         parts.identify,
         {e.name: str(e.scope) for resource in resources for e in resource.endpoints},
         Auditor(parts.store, parts.now),
+        uncounted=PROBES,
         monotonic=parts.monotonic,
     )
     service = Service(

@@ -12,7 +12,7 @@ import pytest
 
 from sloguard.adapters.store import Store
 from sloguard.host.identity import Identity, Machine, identify
-from sloguard.ports.service import JobRequest, JobState, ServiceError, Window
+from sloguard.ports.service import AuditEntry, JobRequest, JobState, ServiceError, Window
 from sloguard.service.catalogue import Catalogue
 from sloguard.service.executor import Dispatcher, LocalExecutor
 from sloguard.service.starting import Janitor, Retention
@@ -233,6 +233,12 @@ def test_only_so_much_is_kept(house: House, tmp_path: Path) -> None:
     assert len(ids(house)) == 3
     house.janitor(retention=Retention(days=4)).turn()
     assert ids(house) == []
+    for at in (house.at - 3 * 86400, house.at):
+        house.store.append_audit(AuditEntry(at=at, who="ci", where="", action="run", target=""))
+    house.janitor(retention=Retention()).turn()
+    assert len(house.store.audit_entries()) == 2
+    house.janitor(retention=Retention(audit_days=2)).turn()
+    assert [entry.at for entry in house.store.audit_entries()] == [house.at]
 
 
 def test_what_workers_have_said_is_not_kept_for_ever(house: House, tmp_path: Path) -> None:

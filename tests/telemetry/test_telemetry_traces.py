@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -228,3 +229,23 @@ def test_without_opentelemetry_it_says_what_to_install_and_costs_no_import() -> 
     )
     assert done.returncode == 0, done.stderr
     assert "pip install 'sloguard[otel]'" in done.stderr
+
+
+def test_a_collector_that_is_away_holds_up_no_end(caplog: pytest.LogCaptureFixture) -> None:
+    away = threading.Event()
+
+    class Provider:
+        """Tries for as long as nobody answers."""
+
+        def get_tracer(self, *_: str) -> None:
+            """Nobody asks it for spans."""
+
+        def shutdown(self) -> None:
+            """Send what is left."""
+            away.wait(60)
+
+    tracing = traces.Tracing(Provider(), patience=0.01)  # type: ignore[arg-type]  # as much as is asked of one
+    with caplog.at_level(logging.WARNING, "sloguard.telemetry"):
+        tracing.close()
+    assert "not taken within 0.01 s" in caplog.text
+    away.set()

@@ -170,10 +170,13 @@ def test_each_client_has_its_own_limit_on_every_endpoint(tmp_path: Path) -> None
     clock[0] += 1.0
     assert [client.get(RUNS, headers=bearer(one)).status_code for _ in range(3)] == [200, 200, 429]
     # Strangers by their address, wherever they go.
-    places = ("/healthz", "/login", "/nowhere", RUNS)
+    places = ("/static/x/y", "/login", "/nowhere", RUNS)
     found = [client.get(places[n % 4]).status_code for n in range(24)]
     assert 429 not in found[:20]
     assert found[20:] == [429] * 4
+    # A machine that is refused its probes would end the service.
+    for probe in ("/healthz", "/readyz"):
+        assert [client.get(probe).status_code for _ in range(30)] == [200] * 30
 
 
 def test_a_bucket_forgets_the_clients_seen_longest_ago() -> None:

@@ -195,7 +195,7 @@ def _interrupt(store: Store) -> None:
         connection.execute(update(runs).values(pid=2**22 + 1, process_started=1, heartbeat=0.0))
 
 
-@pytest.mark.parametrize("place", ["/", "/runs", "/runs/{run}", "/search?q=script", "/alerts"])
+@pytest.mark.parametrize("place", ["/", "/runs", "/runs/{run}", "/search?q=losing", "/alerts"])
 def test_nothing_of_an_experiment_is_markup(world: World, place: str) -> None:
     recorder = world.store.recorder(experiment="checkout")
     for told in stored.whole(RUN):

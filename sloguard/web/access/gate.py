@@ -27,7 +27,10 @@ LOGIN = "/login"
 
 
 class Gate:
-    """``scopes``: of every endpoint; one without is refused. ``identify``: see ``identity``."""
+    """``scopes``: of every endpoint; one without is refused. ``identify``: see ``identity``.
+
+    ``uncounted``: endpoints that anybody may ask as often as they like.
+    """
 
     def __init__(
         self,
@@ -36,9 +39,10 @@ class Gate:
         scopes: Mapping[str, str],
         auditor: Auditor,
         *,
+        uncounted: frozenset[str] = frozenset(),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._identify, self._scopes = identify, scopes
+        self._identify, self._scopes, self._uncounted = identify, scopes, uncounted
         self._hosts = Hosts(serve)
         self.browsers = Browsers(serve)
         self.auditor = auditor
@@ -69,7 +73,7 @@ class Gate:
         scope = self._scopes.get(request.endpoint or "")
         is_hook = scope == Scope.WEBHOOK and who is not None and who.may(Scope.WEBHOOK)
         buckets = self._hooks if is_hook else self._buckets
-        if buckets is None:
+        if buckets is None or request.endpoint in self._uncounted:
             return
         known = who is not None and who.via != "open"
         key = who.name if known and who is not None else place_of(request.remote_addr or "")

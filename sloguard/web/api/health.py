@@ -21,6 +21,8 @@ from sloguard.web.schemas import Health, Readiness
 
 resource = Resource("health", about="For probes and for Prometheus.")
 
+#: They cost next to nothing, and a machine that is refused its probe would end the service.
+PROBES = frozenset({"health.healthz", "health.readyz"})
 #: What Prometheus said holds for so long, seconds: probes of many replicas should not add up.
 _FRESH = 5.0
 
