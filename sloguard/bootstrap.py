@@ -287,11 +287,12 @@ def open_notices(settings: Settings) -> Notices | None:
 def toolkit_notifications(settings: Settings) -> Sequence[Mapping[str, Any]]:
     """The notifications of the Chaos Toolkit's settings, as far as they are to be sent."""
     group = settings.notify
-    if not group.chaostoolkit or not group.chaostoolkit_settings.is_file():
+    file = group.chaostoolkit_settings or Path("~/.chaostoolkit/settings.yaml").expanduser()
+    if not group.chaostoolkit or not file.is_file():
         return ()
     from sloguard.notifiers.chaostoolkit import read_notifications
 
-    return read_notifications(group.chaostoolkit_settings)
+    return read_notifications(file)
 
 
 def notifiers(settings: Settings, store: Store | None = None) -> list[Channel]:
@@ -339,7 +340,7 @@ def _toolkit_payload(store: Store | None, event: str, run: str) -> Any:
             return None
         if event == "run-started":
             return stored.declared
-        return None if stored.document is None else journal_of(stored, store.events(run))
+        return None if stored.ended_at is None else journal_of(stored, store.events(run))
     except OutsideError:
         return None
 

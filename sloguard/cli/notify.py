@@ -53,7 +53,7 @@ def list_(config: Path | None) -> None:
         table.add_row(*(Text(text) for text in row))
     for number, found in enumerate(toolkit, 1):
         events = ", ".join(map(str, found.get("events") or ())) or "all of the Chaos Toolkit's"
-        kind = f"{found.get('type')} of {settings.notify.chaostoolkit_settings}"
+        kind = f"{found.get('type')}, of the Chaos Toolkit's settings"
         table.add_row(*(Text(t) for t in (f"chaostoolkit:{number}", kind, events, "")))
     console().print(table)
 

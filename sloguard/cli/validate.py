@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sloguard.adapters.prometheus import Prometheus
     from sloguard.engine.inspecting import Inspected
     from sloguard.engine.options import Options
+    from sloguard.settings import Settings
     from sloguard.spec import Loaded
 
 
@@ -70,8 +71,30 @@ def command(files: tuple[Path, ...], strict: bool, format_: str, prometheus: str
     else:
         for report in reports:
             _print(report)
-    bad = any(r["errors"] or (strict and r["warnings"]) for r in reports)
+    bad = [r for r in reports if r["errors"] or (strict and r["warnings"])]
+    for report in bad:
+        _tell(report, settings)
     sys.exit(USAGE if bad else 0)
+
+
+def _tell(report: dict[str, Any], settings: Settings) -> None:
+    """People who want to know by name; the same problems of the same file once."""
+    if not settings.channels:
+        return
+    import hashlib
+
+    from sloguard.bootstrap import tell_people
+
+    problems = [*report["errors"], *report["warnings"]]
+    found = hashlib.sha256("\n".join((report["file"], *problems)).encode()).hexdigest()[:24]
+    count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
+    tell_people(
+        settings,
+        "validate-failed",
+        about=found,
+        headline=f"{report['file']} is wrong: {count}",
+        reason="; ".join(problems),
+    )
 
 
 def _checked(

@@ -135,6 +135,10 @@ class _Run:
         resolved = masked(session.experiment)
         shown = replace(
             session.experiment,
+            # A title or a tag may name a variable, and the variable be a secret.
+            title=session.masker.text(session.experiment.title),
+            description=session.masker.text(session.experiment.description),
+            tags=tuple(session.masker.text(tag) for tag in session.experiment.tags),
             configuration=session.masker.data(session.experiment.configuration),
             secrets=session.masker.data(session.experiment.secrets),
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sloguard.ports.outbox import Delivery, Message
+
+T = TypeVar("T")
 
 #: Under this name a channel remembers when which event was last sent in a stream.
 _SENT = "sent"
@@ -101,6 +104,16 @@ def whole(command: str, most: int, run: str) -> str:
     if len(command) <= most:
         return command
     return f"the command is too long for here: sloguard runs show {run}"
+
+
+def awaited(
+    look: Callable[[], T | None], seconds: float = 5.0, wait: Callable[[float], object] = time.sleep
+) -> T | None:
+    """What a run leaves in the store a moment after its end was told; None where it does not come."""
+    deadline = time.monotonic() + seconds
+    while (found := look()) is None and time.monotonic() < deadline:
+        wait(0.1)
+    return found
 
 
 def no_picture(_notice: Notice, _size: tuple[int, int]) -> Picture | None:

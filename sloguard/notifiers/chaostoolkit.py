@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sloguard.notifiers.base import awaited
 from sloguard.notifiers.calling import Access, bounded, call
 from sloguard.ports.outbox import Delivery, DeliveryError, Message
 
@@ -60,9 +61,16 @@ def events_of(channel: Mapping[str, Any]) -> frozenset[str] | None:
 class ToolkitChannel:
     """One of them. ``number``: its place in the list, from 1."""
 
-    def __init__(self, number: int, channel: Mapping[str, Any], payloads: Payloads) -> None:
+    def __init__(
+        self,
+        number: int,
+        channel: Mapping[str, Any],
+        payloads: Payloads,
+        *,
+        patience: float = 5.0,
+    ) -> None:
         self.name = f"chaostoolkit:{number}"
-        self._channel, self._payloads = channel, payloads
+        self._channel, self._payloads, self._patience = channel, payloads, patience
 
     def deliver(self, message: Message, delivery: Delivery) -> Mapping[str, Any]:  # noqa: ARG002 - the port's signature
         """Call the endpoint or the plugin."""
@@ -83,7 +91,8 @@ class ToolkitChannel:
         return {}
 
     def _payload(self, message: Message) -> Any:
-        found = self._payloads(message.kind, str(message.payload.get("run", "")))
+        run = str(message.payload.get("run", ""))
+        found = awaited(lambda: self._payloads(message.kind, run), self._patience)
         if found is None and message.attempts < _PATIENCE:
             raise DeliveryError("the run is not in the store yet", retry_after=1.0)
         return found

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sloguard.notifiers.base import Notice, Notifier
+from sloguard.notifiers.base import Notice, Notifier, awaited
 from sloguard.notifiers.calling import Access, call
 from sloguard.notifiers.secrets import Secret
 from sloguard.ports.outbox import Delivery, DeliveryError, Message
@@ -50,12 +50,14 @@ class HttpCall(Notifier):
         key: Secret | None = None,
         documents: Documents = lambda _run: None,
         now: Callable[[], float] = time.time,
+        patience: float = 5.0,
     ) -> None:
         super().__init__(name)
         self._url, self._access, self._method = url, access, method.upper()
         self._headers, self._content_type = dict(headers or {}), content_type
         self._template, self._template_file = template, template_file
         self._key, self._documents, self._now = key or Secret("key"), documents, now
+        self._patience = patience
 
     def send(self, notice: Notice, message: Message, delivery: Delivery) -> Mapping[str, Any]:  # noqa: ARG002 - one signature for all
         """Call it."""
@@ -84,12 +86,12 @@ class HttpCall(Notifier):
         return {}
 
     def _body(self, notice: Notice, message: Message) -> bytes:
-        document = self._documents(notice.run) if notice.run and notice.outcome else None
-        if document is None and notice.run and notice.outcome and message.attempts < _PATIENCE:
-            # It is kept a moment after it is told.
-            raise DeliveryError(
-                f"the verdict of run {notice.run} is not in the store yet", retry_after=1.0
-            )
+        document = None
+        if notice.run and notice.outcome:
+            document = awaited(lambda: self._documents(notice.run), self._patience)
+            if document is None and message.attempts < _PATIENCE:
+                missing = f"the verdict of run {notice.run} is not in the store yet"
+                raise DeliveryError(missing, retry_after=1.0)
         told = {k: v for k, v in notice.payload.items() if k != "quiet"}
         if not self._template and self._template_file is None:
             whole = {"event": notice.event, "notice": told, "document": document}

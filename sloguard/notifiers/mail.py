@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import smtplib
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -155,10 +156,12 @@ class Mail(Notifier):
 def _connected(server: Server) -> smtplib.SMTP:
     """A connection as safe as it is to be. Raises smtplib's errors and OSError."""
     port, deadline = server.port or PORTS[server.security], server.access.deadline
+    # Left to itself smtplib asks the name service for a longer one, which may take its time.
+    name = socket.gethostname() or "localhost"
     if server.security == "tls":
         context = server.access.context()
-        return smtplib.SMTP_SSL(server.host, port, timeout=deadline, context=context)
-    connection = smtplib.SMTP(server.host, port, timeout=deadline)
+        return smtplib.SMTP_SSL(server.host, port, name, timeout=deadline, context=context)
+    connection = smtplib.SMTP(server.host, port, name, timeout=deadline)
     if server.security == "starttls":
         try:
             connection.starttls(context=server.access.context())

@@ -49,8 +49,8 @@ class NotifySettings:
     chaostoolkit: bool = setting(
         True, "Whether the notifications of the Chaos Toolkit's settings are sent.", "flag"
     )
-    chaostoolkit_settings: Path = setting(
-        Path("~/.chaostoolkit/settings.yaml").expanduser(),
+    chaostoolkit_settings: Path | None = setting(
+        None,
         "The Chaos Toolkit's settings.",
         "path",
         shown="~/.chaostoolkit/settings.yaml",

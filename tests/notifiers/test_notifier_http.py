@@ -11,8 +11,9 @@ import pytest
 
 from sloguard.notifiers.base import Notifier
 from sloguard.notifiers.building import build
-from sloguard.notifiers.calling import host_of, retry_after
+from sloguard.notifiers.calling import Access, host_of, retry_after
 from sloguard.notifiers.http import HttpCall
+from sloguard.notifiers.secrets import Secret
 from sloguard.ports.outbox import DeliveryError
 from sloguard.settings.notify import ChannelSettings
 from tests.support.http_double import HttpDouble, hang_up, in_turn, reply, silence, trickled
@@ -26,6 +27,11 @@ SECRET_PATH = "/hooks/T0123456789/s3cr3t-s3cr3t"
 def channel(url: str, *, document=verdict, **more) -> Notifier:
     settings = ChannelSettings(name="hook", type="http", url=url + SECRET_PATH, **more)
     return build(settings, documents=lambda _run: document())
+
+
+def impatient(url: str) -> HttpCall:
+    """One that finds no verdict, and waits for none."""
+    return HttpCall("http:x", Secret("address", url + SECRET_PATH), Access(), patience=0.0)
 
 
 def body_of(double: HttpDouble) -> dict:
@@ -57,7 +63,7 @@ def test_a_run_that_begins_has_no_verdict_and_waits_for_none():
 
 def test_a_verdict_that_is_not_kept_yet_is_waited_for_but_not_for_ever():
     with HttpDouble(lambda _: OK) as double:
-        here = channel(double.url, document=lambda: None)
+        here = impatient(double.url)
         with pytest.raises(DeliveryError, match="not in the store yet") as caught:
             here.deliver(message(attempts=1), Delivery())
         assert (caught.value.permanent, caught.value.retry_after) == (False, 1.0)
@@ -239,6 +245,15 @@ def test_retry_after_is_seconds_or_a_date():
         0,
     ]
     assert retry_after({}) is None
+
+
+def test_a_verdict_that_comes_a_moment_later_is_waited_for():
+    kept = [None, None, verdict()]
+    with HttpDouble(lambda _: OK) as double:
+        channel(double.url, document=lambda: kept.pop(0) if len(kept) > 1 else kept[0]).deliver(
+            message(), Delivery()
+        )
+    assert body_of(double)["document"] == verdict()
 
 
 # Silence, of every channel alike.
