@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sloguard.cli.streams import tell
@@ -15,6 +18,21 @@ if TYPE_CHECKING:
 #: A store that was away is given this much longer to keep what it has missed, in seconds.
 _KEEP_SECONDS = 1.0
 _STOP_SECONDS = 0.5
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Whoever ends the command now ends the waiting: its exit code is the verdict's already."""
+
+    def hurry(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    kept = {number: signal.signal(number, hurry) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 class Telling:
@@ -54,10 +72,11 @@ class Telling:
         if self._courier is None:
             return
         try:
-            kept = all(made.flush(_KEEP_SECONDS) for made in self._made)
-            self._courier.flush(self._seconds)
-            self._courier.stop(_STOP_SECONDS)
-            self._tell_left(kept)
+            with _interruptible():
+                kept = all(made.flush(_KEEP_SECONDS) for made in self._made)
+                self._courier.flush(self._seconds)
+                self._courier.stop(_STOP_SECONDS)
+                self._tell_left(kept)
         except KeyboardInterrupt:
             # Whoever is in a hurry loses nothing: it is kept.
             self._courier.stop(0.0)

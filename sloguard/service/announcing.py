@@ -112,8 +112,18 @@ class Announcer:
         except OutsideError:
             self._not_before = self._monotonic() + PAUSE_SECONDS
             raise
+        except ValueError:
+            self._put_what_can_be()
         self._waiting = []
         self._told()
+
+    def _put_what_can_be(self) -> None:
+        """One that no outbox takes may not keep the others from it."""
+        for draft in self._waiting:
+            try:
+                self._put([draft])
+            except ValueError as error:
+                log.error("a %s to %s cannot be kept: %s", draft.kind, draft.channel, error)
 
     def flush(self, seconds: float) -> bool:
         """Try for so long to keep what is left; whether nothing is."""

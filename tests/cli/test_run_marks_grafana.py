@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,11 @@ from click.testing import CliRunner, Result
 from sloguard.adapters.store import Store
 from sloguard.cli import grafana as grafana_command
 from sloguard.cli import outbox as outbox_command
+from sloguard.cli.telling import Telling
 from sloguard.ports.outbox import Draft
+from sloguard.settings import Settings
+from sloguard.settings.grafana import GrafanaSettings
+from sloguard.settings.outbox import OutboxSettings
 from tests.fakes.grafana import DENIED, TOKEN, GrafanaDouble
 from tests.support.command import sloguard
 from tests.support.http_double import HttpDouble, reply
@@ -120,6 +127,33 @@ def test_a_silent_grafana_holds_up_no_end(
         first = store.messages(channel="grafana")[-1]
     assert (first.attempts, first.error) == (1, "")
     assert first.held_until > 0.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_whoever_ends_the_waiting_does_not_end_the_command(
+    tmp_path: Path, double: GrafanaDouble, server: HttpDouble, number: signal.Signals
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end(_: object) -> str:
+        """Once it is waited for Grafana."""
+        while signal.getsignal(signal.SIGTERM) == before:
+            time.sleep(0.001)
+        os.kill(os.getpid(), number)
+        return "silence"
+
+    double.trouble = end
+    group = GrafanaSettings(url=server.url, token=TOKEN, deadline=20.0)
+    chosen = Settings(grafana=group, outbox=OutboxSettings(flush=60.0))
+    with Store(str(tmp_path / "x.db")) as store:
+        payload = {"id": "r.during", "time": 1.0, "time_end": None, "tags": [], "text": "x"}
+        more = {"dashboard": None, "panel": None, "final": False}
+        store.put([Draft(channel="grafana", key="a", kind="a", payload={**payload, **more})])
+        began = time.monotonic()
+        Telling(chosen, store).finish()
+        # Neither what the settings allow nor the deadline of the request.
+        assert time.monotonic() - began < 19.0
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_killed_run_gets_its_end_when_it_is_recovered(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sloguard.adapters.store import Store
 from sloguard.core import events
 from sloguard.core.model import (
     Experiment,
@@ -184,6 +186,22 @@ def test_a_writer_that_fails_takes_nothing_from_the_others(box: Box) -> None:
         with pytest.raises(KeyError):
             announcer.record(event)
     assert len(box.drafts) == 3
+
+
+def test_a_message_that_no_outbox_takes_keeps_no_other_from_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def long(event: events.Event, story: Story) -> Iterable[Draft]:
+        if isinstance(event, events.RunEnded):
+            yield Draft(channel="http:x", key="k" * 300, kind="run-ended", stream=story.run)
+
+    with Store(str(tmp_path / "x.db")) as store:
+        announcer = Announcer(store.put, [long, Marks()])
+        for event in whole():
+            announcer.record(event)
+        assert announcer.waiting == 0
+        assert [message.channel for message in store.messages()] == ["grafana"] * 3
+    assert "a run-ended to http:x cannot be kept: the key of a message has more" in caplog.text
 
 
 class Runs:
