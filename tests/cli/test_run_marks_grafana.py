@@ -131,7 +131,7 @@ def test_a_silent_grafana_holds_up_no_end(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_whoever_ends_the_waiting_does_not_end_the_command(
-    tmp_path: Path, double: GrafanaDouble, server: HttpDouble, number: signal.Signals
+    tmp_path: Path, double: GrafanaDouble, number: signal.Signals
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
 
@@ -143,17 +143,20 @@ def test_whoever_ends_the_waiting_does_not_end_the_command(
         return "silence"
 
     double.trouble = end
-    group = GrafanaSettings(url=server.url, token=TOKEN, deadline=20.0)
-    chosen = Settings(grafana=group, outbox=OutboxSettings(flush=60.0))
     with Store(str(tmp_path / "x.db")) as store:
         payload = {"id": "r.during", "time": 1.0, "time_end": None, "tags": [], "text": "x"}
         more = {"dashboard": None, "panel": None, "final": False}
         store.put([Draft(channel="grafana", key="a", kind="a", payload={**payload, **more})])
-        began = time.monotonic()
-        Telling(chosen, store).finish()
-        # Neither what the settings allow nor the deadline of the request.
-        assert time.monotonic() - began < 19.0
-    assert signal.getsignal(signal.SIGTERM) == before
+        with double.served() as server:
+            group = GrafanaSettings(url=server.url, token=TOKEN, deadline=20.0)
+            telling = Telling(Settings(grafana=group, outbox=OutboxSettings(flush=60.0)), store)
+            began = time.monotonic()
+            telling.finish()
+            # Neither what the settings allow nor the deadline of the request.
+            assert time.monotonic() - began < 19.0
+        assert signal.getsignal(signal.SIGTERM) == before
+        assert telling._courier is not None
+        telling._courier.stop(60.0)
 
 
 def test_a_killed_run_gets_its_end_when_it_is_recovered(
