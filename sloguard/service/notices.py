@@ -63,7 +63,7 @@ _TONES = {
 }
 _NEEDED = frozenset({"run-deviated", "run-failed", "fault-left"})
 #: What is asked for by its name alone: it is no run's and happens whenever somebody works.
-_BY_NAME = frozenset({"validate-failed", "discover-completed"})
+_BY_NAME = frozenset({"validate-failed"})
 #: Nobody wants to know an hour later that a run began.
 _STARTED_EXPIRES = 3600.0
 _LONGEST, _LONGEST_REASON, _MOST = 200, 1000, 20

@@ -22,7 +22,6 @@ EVENTS: Mapping[str, str] = {
     "fault-left": "a run ended, and something it injected could not be undone (not-restored)",
     "report-ready": "a report was made",
     "validate-failed": "'sloguard validate' found an experiment wrong",
-    "discover-completed": "'sloguard discover' listed the faults and probes",
 }
 #: The end of a run, whatever it is.
 ENDS = (
@@ -37,7 +36,7 @@ ENDS = (
 WHEN: Mapping[str, str] = {
     "ended": "every end of a run, and reports",
     "action-needed": "run-deviated, run-failed, fault-left, and run-aborted where a guard rail did it",
-    "always": "everything but validate-failed and discover-completed, which have to be named in 'events'",
+    "always": "everything but validate-failed, which has to be named in 'events'",
 }
 TYPES = ("slack", "teams", "http", "email")
 
