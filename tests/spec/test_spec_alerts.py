@@ -156,3 +156,12 @@ def test_loader_and_schema_agree(index: int) -> None:
     else:
         read = True
     assert VALIDATOR.is_valid(document) is read
+
+
+def test_the_example_of_the_documentation_is_an_experiment(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "expecting-alerts.md").read_text("utf-8")
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    found = load(written(tmp_path, example, "x.yaml"), environ={})
+    assert found.warnings == ()
+    assert found.alerts.expect[0].within == 120
+    assert found.alerts.silence is not None
