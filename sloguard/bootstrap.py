@@ -302,10 +302,17 @@ def notifiers(settings: Settings, store: Store | None = None) -> list[Channel]:
         from sloguard.notifiers.base import no_picture
         from sloguard.notifiers.building import build
         from sloguard.notifiers.pictures import Pictures
+        from sloguard.notifiers.reports import Reports, no_files
 
         pictures = no_picture if store is None else Pictures(store)
+        files = no_files if store is None else Reports(store, settings.serve.base_url)
         found += [
-            build(channel, illustrate=pictures, documents=lambda run: _document(store, run))
+            build(
+                channel,
+                illustrate=pictures,
+                documents=lambda run: _document(store, run),
+                attach=files,
+            )
             for channel in settings.channels
         ]
     toolkit = toolkit_notifications(settings)
@@ -345,9 +352,7 @@ def _toolkit_payload(store: Store | None, event: str, run: str) -> Any:
         return None
 
 
-def tell_people(
-    settings: Settings, event: str, *, about: str, headline: str, reason: str
-) -> None:
+def tell_people(settings: Settings, event: str, *, about: str, headline: str, reason: str) -> None:
     """Have channels that ask for it by name told of a command, such as validate-failed: kept in the store,
     and delivered for a moment. Never raises: what goes wrong is logged."""
     import logging

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -86,6 +87,12 @@ class StoredReport(ReportLine):
     model: Mapping[str, Any] = field(default_factory=dict)
     body: str = ""
     key: str | None = None
+
+
+def file_name(report: ReportLine, ending: str) -> str:
+    """A name for its file that every system takes."""
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", report.name).strip("-.")[:60]
+    return f"sloguard-{name or report.id}.{ending}"
 
 
 def ready(report: ReportLine, link: str) -> dict[str, Json]:

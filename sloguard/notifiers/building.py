@@ -5,6 +5,7 @@ from __future__ import annotations
 from sloguard.notifiers.base import Illustrate, Notifier, no_picture
 from sloguard.notifiers.calling import Access
 from sloguard.notifiers.http import Documents, HttpCall
+from sloguard.notifiers.reports import Attach, no_files
 from sloguard.notifiers.secrets import Secret
 from sloguard.settings.notify import ChannelSettings
 
@@ -14,6 +15,7 @@ def build(
     *,
     illustrate: Illustrate = no_picture,
     documents: Documents = lambda _run: None,
+    attach: Attach = no_files,
 ) -> Notifier:
     """The channel of these settings; nothing is sent yet. ``illustrate`` is left aside where it wants none."""
     name = f"{channel.type}:{channel.name}"
@@ -43,7 +45,7 @@ def build(
             password=secret_of(channel, "password", "password"),
             access=access,
         )
-        return Mail(name, server, channel.sender, channel.to, illustrate=pictures)
+        return Mail(name, server, channel.sender, channel.to, illustrate=pictures, attach=attach)
     return HttpCall(
         name,
         url,

@@ -21,6 +21,7 @@ from sloguard.core.visible import visible
 from sloguard.notifiers.base import Illustrate, Notice, Notifier, Picture, cut, no_picture
 from sloguard.notifiers.calling import Access, bounded, excerpt, trouble
 from sloguard.notifiers.mail_text import html_of, text_of
+from sloguard.notifiers.reports import Attach, File, no_files
 from sloguard.notifiers.secrets import Secret
 from sloguard.ports.outbox import Delivery, DeliveryError, Message
 
@@ -47,7 +48,12 @@ class Server:
 
 
 def mail_of(
-    notice: Notice, message: Message, sender: str, to: Sequence[str], picture: Picture | None
+    notice: Notice,
+    message: Message,
+    sender: str,
+    to: Sequence[str],
+    picture: Picture | None,
+    files: Sequence[File] = (),
 ) -> EmailMessage:
     """The whole mail. Raises DeliveryError for addresses that are none."""
     mail = EmailMessage(policy=SMTP)
@@ -81,6 +87,9 @@ def mail_of(
             filename=f"{_file_name(notice.run)}.png",
             disposition="inline",
         )
+    for file in files:
+        kind, _, sub = file.media.partition("/")
+        mail.add_attachment(file.content, kind, sub, filename=file.name)
     return mail
 
 
@@ -103,14 +112,16 @@ class Mail(Notifier):
         to: Sequence[str],
         *,
         illustrate: Illustrate = no_picture,
+        attach: Attach = no_files,
     ) -> None:
         super().__init__(name, illustrate=illustrate)
+        self._attach = attach
         self._server, self._sender, self._to = server, sender, tuple(to)
 
     def send(self, notice: Notice, message: Message, delivery: Delivery) -> Mapping[str, Any]:  # noqa: ARG002 - one signature for all
         """Send it; ``refused`` in what is remembered: addresses that the server would not take."""
         picture = self.illustrate(notice, _SIZE)
-        mail = mail_of(notice, message, self._sender, self._to, picture)
+        mail = mail_of(notice, message, self._sender, self._to, picture, self._attach(notice))
         password = self._server.password.read() if self._server.username else ""
         hidden = Masker([password])
         deadline = self._server.access.deadline

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from typing import Annotated, Any, Literal, Self
 
 from flask import Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sloguard.core.reporting import ReportLine, StoredReport
+from sloguard.core.reporting import ReportLine, StoredReport, file_name
 from sloguard.core.text import iso_time
 from sloguard.ports.service import Scope
 from sloguard.render.report import ReportError, period
@@ -268,7 +267,7 @@ def written(report: str, shape: Literal["html", "pdf", "md"]) -> Response:
     content = here.pictures.get(tag) or _write(here, found, shape)
     here.pictures.put(tag, content)
     answer = lasting(content, _MEDIA[shape], tag)
-    answer.headers["Content-Disposition"] = f'inline; filename="{_file_name(found)}.{shape}"'
+    answer.headers["Content-Disposition"] = f'inline; filename="{file_name(found, shape)}"'
     if shape == "html":
         answer.headers["Content-Security-Policy"] = _ALONE
     return answer
@@ -288,11 +287,6 @@ def _write(here: Service, report: StoredReport, shape: str) -> bytes:
             return pdf_of(page)
     except NotInstalled as error:
         raise Problem("not-installed", str(error)) from None
-
-
-def _file_name(report: ReportLine) -> str:
-    name = re.sub(r"[^A-Za-z0-9.-]+", "-", report.name).strip("-.")[:60]
-    return f"sloguard-{name or report.id}"
 
 
 @resource.delete(
