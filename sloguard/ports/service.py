@@ -143,8 +143,11 @@ class Jobs(Protocol):
         """
         ...
 
-    def requeue(self, id: str, claim: str, detail: str) -> bool:
-        """Put back what was taken and has touched nothing. False: this claim does not hold it any more."""
+    def requeue(self, id: str, claim: str, detail: str, *, not_before: float | None = None) -> bool:
+        """Put back what was taken and has touched nothing. False: this claim does not hold it any more.
+
+        ``not_before``: it waits for something until then, at the soonest, and this was no failed attempt.
+        """
         ...
 
     def job_started(self, id: str, claim: str) -> bool:

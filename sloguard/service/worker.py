@@ -32,6 +32,7 @@ from sloguard.service.guarding import guarded, guarded_probe
 from sloguard.service.judging import Judgement, judge_again, judge_window
 from sloguard.service.permissions import refused
 from sloguard.service.recording import Patient
+from sloguard.service.turns import Door, Noticing, look_again
 from sloguard.spec import load, parse_slos
 from sloguard.telemetry.run_spans import RunSpans
 from sloguard.telemetry.traces import Tracing
@@ -116,6 +117,8 @@ def carry_out(id: str, claim: str, bench: Bench, control: Control) -> int:
     with _watched(store, job, claim, control):
         try:
             ending = _KINDS[job.kind](job, bench, control)
+        except _NotItsTurn as wait:
+            return _wait(bench, job, claim, wait)
         except (NotUsable, DocumentError, ServiceError) as error:
             ending = _Ending(JobState.FAILED, EXIT_USAGE, _said(error))
         except OutsideError as error:
@@ -137,6 +140,19 @@ class _Ending:
     result: Mapping[str, Any] | None = None
 
 
+class _NotItsTurn(Exception):
+    """Another run is on the target: nothing was touched, and nothing told."""
+
+
+def _wait(bench: Bench, job: Job, claim: str, why: _NotItsTurn) -> int:
+    """Back into the queue, where it shows what it waits for."""
+    now = bench.clock.now()
+    at = now + look_again(now - job.requested_at)
+    log.info("job %s waits: %s", job.id, why)
+    _insist(lambda: bench.store.requeue(job.id, claim, str(why), not_before=at), bench.patience)
+    return 0
+
+
 def _run(job: Job, bench: Bench, control: Control) -> _Ending:
     """A run, or a dry run, of an experiment."""
     entry = _entry(job, bench.catalogue)
@@ -156,13 +172,17 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
     experiment = replace(experiment, tags=tuple(dict.fromkeys((*experiment.tags, *job.tags))))
     asks = bool(experiment.slos or experiment.guards or experiment.alerts.declared)
     ports = guarded(bench.ports(asks), entry.allowed, bench.allow_url)
+    locks = Noticing(ports.locks)
+    ports = replace(ports, locks=locks)
     options = bench.options(run=job.id, seed=job.seed, variables=variables, use_drivers=False)
     if job.dry_run:
-        return _dry(experiment, ports, options, control)
+        return _dry(experiment, ports, locks, options, control)
     patient = Patient(bench.store.recorder(experiment=entry.name).record)
     announcer = bench.announcers(experiment=entry.name) if bench.announcers else None
     keep = patient.record
-    consumers: list[Consumer] = announcer.around(keep) if announcer else [keep]
+    told: list[Consumer] = announcer.around(keep) if announcer else [keep]
+    doors = [Door(consumer, locks) for consumer in told]
+    consumers: list[Consumer] = [door.record for door in doors]
     with ExitStack() as stack:
         if bench.tracing is not None:
             spans = RunSpans(bench.tracing)
@@ -171,6 +191,10 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
             consumers.append(spans.record)
         try:
             ended = drive(run(experiment, ports, options, control), consumers)
+            if locks.held is not None and not control.reasons and not doors[0].passed:
+                raise _NotItsTurn(f"another run is on its target: {locks.held}")
+            for door in doors:
+                door.let_in()
         finally:
             kept = patient.flush(bench.patience)
             if announcer is not None:
@@ -180,8 +204,10 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
     return _Ending(JobState.ENDED, int(ended.document["exit_code"]))
 
 
-def _dry(experiment: Experiment, ports: Ports, options: Options, control: Control) -> _Ending:
-    """What a run would do."""
+def _dry(
+    experiment: Experiment, ports: Ports, locks: Noticing, options: Options, control: Control
+) -> _Ending:
+    """What a run would do. One that would wait for another run can start all the same."""
     result: dict[str, Any] = {"could_start": False, "checks": [], "plans": [], "notes": []}
     events = dry_run(experiment, ports, options, control)
     while True:
@@ -191,9 +217,22 @@ def _dry(experiment: Experiment, ports: Ports, options: Options, control: Contro
             result["could_start"] = bool(stop.value)
             break
         _planned(event, result)
+    if locks.held is not None and not control.reasons:
+        _would_wait(result)
     code = 0 if result["could_start"] else EXIT_CODES[Outcome.NOT_STARTED]
     shown = Masker.of(experiment.secrets).data(result)
     return _Ending(JobState.ENDED, code, "a dry run: nothing was touched", shown)
+
+
+def _would_wait(result: dict[str, Any]) -> None:
+    result["could_start"] = True
+    for check in result["checks"]:
+        # The only one against it: the locks are tried last, where nothing else is.
+        if check["ok"] is False:
+            check["ok"] = None
+    result["notes"] = [note for note in result["notes"] if note["level"] != "error"]
+    text = "another run is on its target: a run would wait in the queue until that one is over"
+    result["notes"].append({"level": "warning", "message": text})
 
 
 def _planned(event: Event, result: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ import pytest
 
 from sloguard.adapters.clock import SystemClock
 from sloguard.adapters.locks import FileLocks
-from sloguard.adapters.store import StoreUnreachable
+from sloguard.adapters.store import Store, StoreUnreachable
 from sloguard.core.events import Event
 from sloguard.core.model import Outcome
 from sloguard.engine.control import Control
 from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Ports
-from sloguard.ports import MetricsUnreachable
+from sloguard.ports import Held, MetricsUnreachable
 from sloguard.ports.service import JobState, WindowOver, WindowState
 from sloguard.service.catalogue import NotUsable, UnknownExperiment
 from sloguard.service.recording import Patient
@@ -124,6 +124,88 @@ def test_a_dry_run_plans_and_touches_nothing(work: Work, victims: Victims) -> No
     id = work.submit("shop", dry_run=True)
     assert work.carry_out(id) == 12
     assert work.job(id).result["could_start"] is False
+
+
+class Busy:
+    """ports.Locks of a target on which another run is, as often as ``times`` says."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.taken: list[str] = []
+
+    def acquire(self, keys: Iterable[str], holder: str) -> None:
+        """Taken, so many times."""
+        if self.times:
+            self.times -= 1
+            raise Held("host:here/processes", "run R1 (A replica dies)")
+        self.taken.append(holder)
+
+    def release(self) -> None:
+        """Nothing is kept."""
+
+
+def test_a_run_waits_in_the_queue_while_another_one_is_on_its_target(
+    work: Work, victims: Victims
+) -> None:
+    (victim,) = victims.start()
+    work.write("shop", stopping(victims.word))
+    locks, clock, told = Busy(2), FakeClock(time.time()), []
+
+    class Teller:
+        """Would tell others of the run."""
+
+        def around(self, keep: Any) -> list[Any]:
+            return [keep, told.append]
+
+        def flush(self, _seconds: float) -> None:
+            """Nothing waits."""
+
+    ports = Ports(None, SystemClock(), work.opened, locks)
+    given: dict[str, Any] = {"ports": lambda _metrics: ports, "clock": clock}
+    plan = work.submit("shop", dry_run=True)
+    assert work.carry_out(plan, **given) == 0
+    result = work.job(plan).result
+    assert result["could_start"] is True
+    assert "would wait in the queue" in json.dumps(result["notes"])
+    assert {check["ok"] for check in result["checks"]} == {True, None}
+    id = work.submit("shop")
+    given["announcers"] = lambda **_: Teller()
+    assert work.carry_out(id, **given) == 0
+    job = work.job(id)
+    assert (job.state, job.attempts, job.exit_code) == (JobState.QUEUED, 0, None)
+    assert "another run is on its target" in job.detail
+    assert "run R1 (A replica dies)" in job.detail
+    assert job.not_before >= clock.now() + 5.0
+    assert (work.opened.runs(), work.opened.ledger(id), told) == ((), (), [])
+    assert not is_stopped(victim)
+    assert work.opened.claim("here", limit=9) is None
+    with Store(work.store, now=lambda: job.not_before) as later:
+        claimed = later.claim("here", limit=9)
+    assert claimed is not None
+    assert carry_out(id, claimed.claim, work.bench(**given), Control()) == 0
+    run = work.opened.run(id)
+    assert (run.outcome, [fault.status for fault in run.faults]) == (Outcome.MET, ["undone"])
+    assert [type(event).__name__ for event in told[:2]] == ["RunStarted", "Preflight"]
+    assert locks.taken
+
+
+def test_a_run_that_is_stopped_while_it_looks_does_not_wait(work: Work, victims: Victims) -> None:
+    victims.start()
+    work.write("shop", stopping(victims.word))
+    control = Control()
+
+    class Late(Busy):
+        """Somebody stops the run while it finds its target taken."""
+
+        def acquire(self, keys: Iterable[str], holder: str) -> None:
+            control.abort("not any more")
+            super().acquire(keys, holder)
+
+    ports = Ports(None, SystemClock(), work.opened, Late(9))
+    id = work.submit("shop")
+    assert work.carry_out(id, control, ports=lambda _metrics: ports) == 12
+    assert work.opened.run(id).outcome is Outcome.NOT_STARTED
+    assert work.job(id).state is JobState.ENDED
 
 
 def test_what_cannot_be_loaded_any_more_fails_and_says_why(work: Work) -> None:
