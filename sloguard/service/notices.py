@@ -20,6 +20,7 @@ from typing import Any
 
 from sloguard.core import events
 from sloguard.core.model import FaultRecord, Outcome, Verdict
+from sloguard.core.visible import visible
 from sloguard.ports.outbox import Draft
 from sloguard.render.summary import budget_lines, key_times
 from sloguard.service.announcing import Story
@@ -51,7 +52,7 @@ _ACTIONS = {
     "run-inconclusive": "Nothing is proven. Fix what the reason names, and run it again.",
     "run-not-started": "See whether the system is all right: the reason says what spoke against the run.",
     "run-failed": "See why the process died (its host, its memory, its logs), and run it again.",
-    "fault-left": "Undo it by hand as below, then run 'sloguard recover'.",
+    "fault-left": "Undo it by hand with what is given here, then run 'sloguard recover', which looks again.",
 }
 _GUARDED = "A guard rail stopped it: the fault hurt more than it may. See the reason before it is run again."
 _TONES = {
@@ -314,5 +315,5 @@ def _left(told: Any, known: Iterable[FaultRecord]) -> list[dict[str, str]]:
 
 
 def _short(text: Any, most: int = _LONGEST) -> str:
-    whole = " ".join(str(text).split())
+    whole = visible(" ".join(str(text).split()))
     return whole if len(whole) <= most else whole[: most - 1] + "…"
