@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,11 +56,20 @@ def test_a_week_is_made_kept_and_read_in_every_form(shop: World) -> None:
     assert paper.data.startswith(b"%PDF-")
 
 
+def send(world: World, **fields: str) -> Any:
+    """The form as a browser sends it that has just seen the page."""
+    client = world.client
+    token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/reports").text)
+    assert token is not None
+    data = {**fields, "csrf_token": token[1]}
+    return client.post("/reports", data=data, headers={"Origin": "https://chaos.example.com"})
+
+
 def test_pages_show_reports_and_make_them(shop: World) -> None:
     empty = shop.client.get("/reports").text
     assert "There are no reports yet." in empty
     assert 'value="2026-W47"' in empty
-    sent = shop.client.post("/reports", data={"week": "2026-W46", "time_zone": "UTC"}, headers={"Origin": "https://chaos.example.com"})  # fmt: skip
+    sent = send(shop, week="2026-W46", time_zone="UTC")
     assert sent.status_code == 303
     place = sent.headers["Location"]
     page = shop.client.get(place)
@@ -71,7 +82,7 @@ def test_pages_show_reports_and_make_them(shop: World) -> None:
     assert shop.client.get("/reports").text.count("SLO chaos report 2026-W46") >= 1
     css = page.text.split('report.css"')[0].rpartition('href="')[2] + "report.css"
     assert ".report" in shop.client.get(css).text
-    refused = shop.client.post("/reports", data={"week": "2026-W60"}, headers={"Origin": "https://chaos.example.com"})  # fmt: skip
+    refused = send(shop, week="2026-W60")
     assert refused.status_code == 422
     assert "2026 has weeks 1 to 53" in refused.text
 
