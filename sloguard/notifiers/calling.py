@@ -25,7 +25,7 @@ T = TypeVar("T")
 _PASSING = frozenset({408, 409, 421, 423, 425, 429})
 _MOST_BYTES, _EXCERPT = 16 << 10, 200
 #: So much longer than its own deadlines a call may take before it is left to itself, seconds.
-_SLACK = 2.0
+_SLACK = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

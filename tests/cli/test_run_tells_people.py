@@ -161,48 +161,6 @@ def test_only_when_something_must_be_done(tmp_path: Path) -> None:
     assert json.loads(request.body)["event"] == "run-deviated"
 
 
-def test_the_chaos_toolkits_notifications_can_be_left_out(tmp_path: Path) -> None:
-    toolkit = tmp_path / "toolkit.yaml"
-    with HttpDouble(everywhere) as double:
-        toolkit.write_text(json.dumps({"notifications": [{"type": "http", "url": double.url}]}))
-        env = configured(tmp_path, {}, chaostoolkit=False, chaostoolkit_settings=str(toolkit))
-        assert sloguard("run", experiment(tmp_path), home=tmp_path, env=env).code == 0
-        assert double.requests == []
-
-
-def test_notify_lists_and_tries_the_channels(tmp_path: Path) -> None:
-    with HttpDouble(lambda r: reply("", status=410 if "gone" in r.path else 204)) as double:
-        env = configured(tmp_path, {
-            "hook": {"type": "http", "url": double.url + HOOK, "events": ["run-deviated"]},
-            "gone": {"type": "teams", "url": f"{double.url}/gone-s3cr3t-gone", "when": "action-needed"},
-        })  # fmt: skip
-        listed = sloguard("notify", "list", home=tmp_path, env=env)
-        assert listed.code == 0
-        assert "http:hook" in listed.out
-        assert "action-needed" in listed.out
-        tried = sloguard("notify", "test", home=tmp_path, env=env)
-        assert tried.code == 1
-        assert tried.out.splitlines() == [
-            "http:hook: sent",
-            f"teams:gone: failed: 127.0.0.1:{double.port} answers 410",
-        ]
-        assert sloguard("notify", "test", "http:hook", home=tmp_path, env=env).code == 0
-        wrong = sloguard("notify", "test", "hok", home=tmp_path, env=env)
-        assert wrong.code == 2
-        assert "did you mean 'hook'?" in wrong.err
-        assert "s3cr3t" not in listed.out + tried.out + tried.err
-    assert json.loads(double.requests[0].body)["event"] == "test"
-    # Nothing of it is kept.
-    assert not list(tmp_path.rglob("*.db"))
-
-
-def test_without_channels_notify_says_where_they_go(tmp_path: Path) -> None:
-    env = configured(tmp_path, {})
-    assert "notify.channels" in sloguard("notify", "list", home=tmp_path, env=env).out
-    tried = sloguard("notify", "test", home=tmp_path, env=env)
-    assert (tried.code, tried.out) == (2, "")
-
-
 def test_a_validation_that_fails_is_told_by_name_once(tmp_path: Path) -> None:
     file = tmp_path / "wrong.yaml"
     file.write_text("title: x\nmethod: {}\n")

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.command import Ran, sloguard
+from sloguard.adapters.clock import SystemClock
+from sloguard.adapters.prometheus import Prometheus
+from sloguard.adapters.prometheus_settings import PrometheusSettings
+from sloguard.core.model import Outcome, Timeline
+from sloguard.core.outcome import RunFacts, conclude
+from sloguard.engine.options import Options
+from sloguard.engine.window import judge_window
+from sloguard.spec import load
+from tests.support.command import sloguard
 from tests.support.servers import PrometheusServer, write_openmetrics
 
 pytestmark = pytest.mark.integration
@@ -58,34 +65,25 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusS
 
 TOTAL = "sum(rate(requests_total[1m]))"
 BAD = 'sum(rate(requests_total{code="500"}[1m]))'
-
-
-def judge(
-    prometheus: PrometheusServer, home: Path, keys: dict[str, Any], budget: Any = None
-) -> Ran:
-    slo = {"name": "errors", "objective": "< 60%", "target": "99%", **keys}
-    document: dict[str, Any] = {"slos": [slo]}
-    if budget is not None:
-        document = {
-            "title": "t",
-            "description": "d",
-            "budget": budget,
-            "steady-state-hypothesis": {"title": "h", "slos": [slo]},
-            "method": [],
-        }
-    file = home / "slos.json"
-    file.write_text(json.dumps(document))
-    return sloguard(
-        "judge", file, "--prometheus", prometheus.url, "--start", str(FAULT - 300), "--fault",
-        str(FAULT), "--restored", str(FAULT + 120), "--end", str(FAULT + 240), "--step", "15s",
-        "--format", "json", home=home,
-    )  # fmt: skip
-
-
 PAIR = {"total": TOTAL, "bad": BAD}
 RATIO = {"query": f"({BAD}) / ({TOTAL})"}
 #: 360 of the 1440 failures that four hours allow.
 FOUR_HOURS = 360 / (0.01 * 10 * 4 * HOUR)
+
+
+def judge(prometheus: PrometheusServer, keys: dict[str, Any], budget: Any = None) -> RunFacts:
+    """The window of the fault, judged from that Prometheus."""
+    slo = {"name": "errors", "objective": "< 60%", "target": "99%", **keys}
+    document = {
+        "title": "t",
+        "description": "d",
+        "steady-state-hypothesis": {"title": "h", "slos": [slo]},
+        "method": [],
+        **({"budget": budget} if budget else {}),
+    }
+    timeline = Timeline(FAULT - 300, FAULT, FAULT + 120, FAULT + 240)
+    metrics = Prometheus(PrometheusSettings(url=prometheus.url))
+    return judge_window(load(document), timeline, metrics, SystemClock(), Options(step=15.0))
 
 
 @pytest.mark.parametrize(
@@ -99,10 +97,10 @@ FOUR_HOURS = 360 / (0.01 * 10 * 4 * HOUR)
         ({**PAIR, "period": "4h", "budget_left": "vector(0.4)"}, "recorded", 0.6, 1.0, 0.001),
     ],
 )
-def test_what_was_left_and_what_is(prometheus, tmp_path, keys, basis, spent, known, within):
-    ran = judge(prometheus, tmp_path, keys)
-    assert ran.code == 0, (ran.out[-2000:], ran.err)
-    entry = ran.json["budget"][0]
+def test_what_was_left_and_what_is(prometheus, keys, basis, spent, known, within):
+    facts = judge(prometheus, keys)
+    assert conclude(facts).outcome is Outcome.MET, conclude(facts).reason
+    entry = facts.budget[0]
     assert entry["basis"] == basis
     assert entry["known_share"] == pytest.approx(known, rel=0.1)
     assert 1 - entry["left_before"] == pytest.approx(spent, rel=within)
@@ -113,28 +111,27 @@ def test_what_was_left_and_what_is(prometheus, tmp_path, keys, basis, spent, kno
 
 
 @pytest.mark.parametrize(
-    ("abort_when", "code"),
+    ("abort_when", "outcome"),
     [
-        ({"spent": "10%"}, 10),
-        ({"spent": "90%", "burn_rate": 60}, 0),
-        ({"burn_rate": 30, "for": "30s"}, 10),
+        ({"spent": "10%"}, Outcome.DEVIATED),
+        ({"spent": "90%", "burn_rate": 60}, Outcome.MET),
+        ({"burn_rate": 30, "for": "30s"}, Outcome.DEVIATED),
     ],
 )
-def test_a_window_is_held_against_the_guard(prometheus, tmp_path, abort_when, code):
-    ran = judge(prometheus, tmp_path, {**PAIR, "period": "4h"}, {"abort_when": abort_when})
-    assert ran.code == code, (ran.out[-2000:], ran.err)
-    assert ran.json["budget"][0]["guard"]["verdict"] == ("deviated" if code else "met")
+def test_a_window_is_held_against_the_guard(prometheus, abort_when, outcome):
+    facts = judge(prometheus, {**PAIR, "period": "4h"}, {"abort_when": abort_when})
+    assert conclude(facts).outcome is outcome
+    assert facts.budget[0]["guard"]["verdict"] == str(outcome)
 
 
-@pytest.mark.parametrize(("left", "code"), [("0.5", 0), ("0.1", 12)])
-def test_a_gate_before_a_run(prometheus, tmp_path, left, code):
+def test_with_too_little_left_a_run_does_not_start(prometheus, tmp_path):
     slo = {
         "name": "calm",
         "query": "vector(0)",
         "objective": "< 1%",
         "target": "99%",
         "period": "4h",
-        "budget_left": f"vector({left})",
+        "budget_left": "vector(0.1)",
     }
     file = tmp_path / "x.json"
     document = {
@@ -150,7 +147,7 @@ def test_a_gate_before_a_run(prometheus, tmp_path, left, code):
         "run", file, "--prometheus", prometheus.url, "--step", "1s", "--format", "json",
         home=tmp_path, env={"SLOGUARD_PROMETHEUS_SCRAPE_INTERVAL": "1s"},
     )  # fmt: skip
-    assert ran.code == code, (ran.out[-2000:], ran.err)
+    assert ran.code == 12, (ran.out[-2000:], ran.err)
     entry = ran.json["budget"][0]
-    assert entry["left_before"] == pytest.approx(float(left))
-    assert entry["gate"]["verdict"] == ("met" if code == 0 else "deviated")
+    assert entry["left_before"] == pytest.approx(0.1)
+    assert entry["gate"]["verdict"] == "deviated"
