@@ -78,8 +78,30 @@ class Indicators:
             child = node.get(key)
             assert child is not None  # noqa: S101 - as above
             queries[key] = self._query(child, ratio[key], f"{path}.{key}", counter=counter)
+        self._aggregated(node, queries, path, counter=counter)
         failure = ratio.get("rawType") != "success"
         return Indicator(**queries, counter=counter, raw_is_failure=failure)
+
+    def _aggregated(
+        self, node: Node, queries: Mapping[str, str], path: str, *, counter: bool
+    ) -> None:
+        """Series that keep the label by which good and bad differ are each all good or all bad."""
+        try:
+            read = [inspect(over(query, "5m", counter=counter)) for query in queries.values()]
+        except PromqlError:
+            return  # said where the query stands
+        whole = all(one.grouping.kind == "without" and not one.grouping.labels for one in read)
+        picked = [{m for s in one.selections for m in s.matchers} for one in read]
+        if (
+            len(read) < 2
+            or not whole
+            or read[0].metrics != read[1].metrics
+            or picked[0] == picked[1]
+        ):
+            return
+        names = ", ".join(sorted({name for name, _, _ in picked[0] ^ picked[1]}))
+        message = f"the series keep the label {names}, by which good and bad differ: each is all good or all bad"
+        self.reader.warn(node, path, message, hint="aggregate both, such as sum(…)")
 
     def _query(self, node: Node, metric: Mapping[str, Any], path: str, *, counter: bool) -> str:
         """A metric's query, its source and its PromQL checked."""

@@ -146,7 +146,7 @@ def test_documents_of_a_test_are_what_promtool_documents(tmp_path: Path) -> None
     made = all_rules([level()])
     (found,) = unit_test_files(made, "r.yaml", "s.yaml")
     document: dict[str, Any] = yaml.safe_load(found.text)
-    assert set(document) == {"rule_files", "evaluation_interval", "tests"}
+    assert set(document) == {"rule_files", "evaluation_interval", "group_eval_order", "tests"}
     assert {key for test in document["tests"] for key in test} == {
         "name",
         "interval",

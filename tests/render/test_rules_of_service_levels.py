@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from sloguard.core.burning import DAY
 from sloguard.core.service_levels import Budgeting, Indicator, ServiceLevel
 from sloguard.promql.inspection import inspect
+from sloguard.render.rules.expectation import expected
 from sloguard.render.rules.files import all_rules, prometheus_rule, rule_file
 from sloguard.render.rules.groups import LevelRules, RulesError, rules_of
 from sloguard.render.rules.simulation import simulated, stood_in
-from sloguard.render.rules.unit_tests import expected, scenarios, unit_test_files
+from sloguard.render.rules.unit_tests import scenarios, unit_test_files
 
 PAIR = Indicator(total="sum by (job) (all)", bad="sum by (job) (bad)", counter=True)
 GOOD = Indicator(total="sum(all)", good='sum(all{code!~"5.."})', counter=True)
@@ -213,7 +214,9 @@ def test_each_level_has_stories_that_raise_alerts_and_stories_that_do_not(
     made = rules_of(one)
     target = one if simulated(one, (0.0, 1.0)) else stood_in(one)
     fast, allowed, *slow = scenarios(target, made)
-    quiet, _, burning, _, after = [expected(target, made.burns.alerts, fast.shares, at) for at in fast.at]
+    quiet, _, burning, _, after = [
+        expected(target, made.burns.alerts, fast.shares, at) for at in fast.at
+    ]
     assert quiet == {"page": False, "ticket": False}
     assert burning == {"page": True, "ticket": True}
     assert after["page"] is False

@@ -122,6 +122,18 @@ def test_other_kinds_are_passed_over_and_defaults_told(read: Callable[..., Level
     assert any("alertPolicies: it has no effect" in w for w in words)
 
 
+def test_a_ratio_of_series_that_differ_by_a_label_is_worth_a_warning(
+    read: Callable[..., Levels],
+) -> None:
+    bare = {"ratioMetric": {"counter": True, "bad": metric('x{code="500"}'), "total": metric("x")}}
+    (warning,) = read(slo(indicator=bare)).warnings
+    assert "keep the label code, by which good and bad differ" in str(warning)
+    assert (
+        read(slo(indicator={"ratioMetric": {"bad": metric("bad"), "total": metric("x")}})).warnings
+        == ()
+    )
+
+
 def test_a_data_source_tells_what_a_metric_is_asked_of(read: Callable[..., Levels]) -> None:
     def source(kind: str) -> dict[str, Any]:
         spec = {"type": kind, "connectionDetails": {"url": "http://x"}}

@@ -17,9 +17,10 @@ from sloguard.promql.inspection import inspect
 from sloguard.promql.tree import Aggregate, Call, Node, Number, Selector, walk
 from sloguard.promql.windowed import over, quoted, windowing
 
-#: Samples in a minute of the simulation, and events in each of them.
+#: Samples in a minute of the simulation, and events in each of them: so many that shares of them are whole numbers, for
+#: a sum that is off by a hair would be a counter that begins anew.
 PER_MINUTE = 2
-_EVENTS = 3000.0
+_EVENTS = 3_000_000
 _RATES = ("rate", "increase", "irate")
 _LINEAR = ("sum",)
 _CALM = ("sum", "avg", "min", "max")
@@ -115,12 +116,17 @@ class Blur:
     beyond: float | None = None
 
 
+def counted(level: ServiceLevel) -> bool:
+    """Whether events are counted over windows that can be chosen: then no moment is lost between evaluations."""
+    indicator = level.indicator
+    kinds = {windowing(q, counter=indicator.counter) for q in indicator.queries.values()}
+    return indicator.total is not None and "fixed" not in kinds
+
+
 def blur_of(level: ServiceLevel) -> Blur:
     """What a level's values at a moment are made of. A counter's rate is no blur: it is added up exactly."""
     queries = level.indicator.queries
-    if level.indicator.total is not None and "fixed" not in {
-        windowing(q, counter=level.indicator.counter) for q in queries.values()
-    }:
+    if counted(level):
         return Blur()
     ranges = [
         n.range or 0.0
@@ -144,14 +150,15 @@ def _pair(indicator: Indicator, shares: Sequence[float]) -> list[Made]:
     part = _plain(other or "", counter=indicator.counter)
     if total.counts != part.counts:
         raise _Unknown
-    bad, good = [_EVENTS * s for s in shares], [_EVENTS * (1 - s) for s in shares]
+    bad = [float(round(_EVENTS * share)) for share in shares]
+    good = [_EVENTS - count for count in bad]
     within, outside = (bad, good) if indicator.bad is not None else (good, bad)
     if total.metric == part.metric:
         inside = _labels([*total.matchers, *part.matchers], total.grouping)
         beside = _beside(total.matchers, part.matchers, total.grouping)
         rows = [(total.metric, inside, within), (total.metric, beside, outside)]
     else:
-        all_events = [_EVENTS for _ in shares]
+        all_events = [float(_EVENTS) for _ in shares]
         rows = [
             (part.metric, _labels(part.matchers, part.grouping), within),
             (total.metric, _labels(total.matchers, total.grouping), all_events),
@@ -195,7 +202,7 @@ def _histogram(level: ServiceLevel, tree: Call, bad: Sequence[bool]) -> list[Mad
     bounds = [level.value / 2, level.value * 2, level.value * 4, float("inf")]
     made = []
     for bound in bounds:
-        within = [_EVENTS if bound >= (level.value * 4 if b else 0) else 0.0 for b in bad]
+        within = [float(_EVENTS) if bound >= (level.value * 4 if b else 0) else 0.0 for b in bad]
         le = "+Inf" if bound == float("inf") else f"{bound:.12g}"
         made.append(Made(_series(plain.metric, {**labels, "le": le}), _summed(within)))
     return made

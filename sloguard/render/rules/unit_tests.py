@@ -1,7 +1,7 @@
 """Unit tests of a level's rules for promtool: does the right alert fire when the budget burns, and nothing else?
 
-What is expected is computed here, from shares of bad minutes and the burn rates of ``core.burning``, and not from the
-rules that are tested. Moments at which a burn rate is too near its threshold to tell are left out.
+What is expected comes from ``expectation``, which does not know the rules that are tested. Moments of which it cannot
+tell are left out.
 """
 
 from __future__ import annotations
@@ -13,23 +13,20 @@ from typing import Any
 import numpy as np
 
 from sloguard.core.burning import Burn
-from sloguard.core.service_levels import Budgeting, ServiceLevel, complement
+from sloguard.core.service_levels import Budgeting, ServiceLevel
 from sloguard.promql.windowed import quoted, window_text
+from sloguard.render.rules.expectation import EVALUATED, expected
 from sloguard.render.rules.files import as_yaml
-from sloguard.render.rules.groups import LevelRules
+from sloguard.render.rules.groups import LevelRules, rules_of
 from sloguard.render.rules.series import ALERT
 from sloguard.render.rules.simulation import PER_MINUTE, Made, blur_of, simulated, stood_in
 
-#: A burn rate this close to its threshold (relative) may be taken for either side of it.
-_NEAR = 0.1
 #: All is well for so long before it burns that windows of an hour and of six tell different stories.
 _HEALTHY, _HOUR = 330, 60
 #: The longest simulation, minutes: windows are as long as the history at most, so short ones say as much.
 _LONG = 120
 #: The longest one that is looked for, and how long ago a bad spell must be for the short windows of pages.
 _LONGEST, _FORGOTTEN = 12 * _HOUR, 46
-#: How often promtool evaluates the rules, minutes: every bad spell of a simulation lasts as long or longer.
-_EVALUATED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,10 @@ class UnitTests:
     stand_ins: bool
 
 
+#: A level, the names of its groups in their order, its tests.
+_Tested = tuple[ServiceLevel, list[str], list[dict[str, Any]]]
+
+
 def unit_test_files(
     rules: Sequence[LevelRules], rule_file: str, stand_in_file: str
 ) -> tuple[UnitTests, ...]:
@@ -57,20 +58,23 @@ def unit_test_files(
 
     Each names the file of rules that it tests, as given.
     """
-    made: dict[bool, list[tuple[ServiceLevel, list[dict[str, Any]]]]] = {False: [], True: []}
+    made: dict[bool, list[_Tested]] = {False: [], True: []}
     for one in rules:
         away = simulated(one.level, (0.0, 1.0)) is None
         level = stood_in(one.level) if away else one.level
-        made[away].append((level, _tests(level, one)))
+        names = [str(group["name"]) for group in (rules_of(level) if away else one).groups]
+        made[away].append((level, names, _tests(level, one)))
     files = []
     for stand_ins, found in made.items():
         if found:
             document = {
                 "rule_files": [stand_in_file if stand_ins else rule_file],
-                "evaluation_interval": f"{_EVALUATED}m",
-                "tests": [test for _, tests in found for test in tests],
+                "evaluation_interval": f"{EVALUATED}m",
+                # What is recorded first is there for what is made of it; promtool would shuffle them.
+                "group_eval_order": [name for _, names, _ in found for name in names],
+                "tests": [test for *_, tests in found for test in tests],
             }
-            levels = tuple(level for level, _ in found)
+            levels = tuple(level for level, *_ in found)
             files.append(UnitTests(_HEADER + as_yaml(document), levels, stand_ins))
     return tuple(files)
 
@@ -124,7 +128,7 @@ def _slow(level: ServiceLevel, rules: LevelRules) -> Scenario | None:
     # Wholly bad minutes, and then good ones, until only the long windows remember.
     for length in range(_HOUR, _LONGEST, 30):
         shares = [0.0] * length
-        shares[length - 2 - _FORGOTTEN : length - _FORGOTTEN] = [1.0] * _EVALUATED
+        shares[length - 2 - _FORGOTTEN : length - _FORGOTTEN] = [1.0] * EVALUATED
         at = length - 2
         if expected(level, rules.burns.alerts, shares, at) == {"page": False, "ticket": True}:
             return Scenario(name, tuple(shares), (at,))
@@ -150,54 +154,11 @@ def _painter(level: ServiceLevel) -> Callable[..., list[float]]:
         if burst:
             return [1.0] * count
         # A slice is bad as soon as some of it is: bad minutes are rarer by that much.
-        spell = _EVALUATED + max(0, _slice_minutes(level) - 1) + blur_of(level).minutes
-        every = int(np.ceil(spell / share / _EVALUATED)) * _EVALUATED
-        return [float(minute % every >= every - _EVALUATED) for minute in range(count)]
+        spell = EVALUATED + max(0, _slice_minutes(level) - 1) + blur_of(level).minutes
+        every = int(np.ceil(spell / share / EVALUATED)) * EVALUATED
+        return [float(minute % every >= every - EVALUATED) for minute in range(count)]
 
     return paint
-
-
-def expected(
-    level: ServiceLevel, alerts: Iterable[Burn], shares: Sequence[float], minute: int
-) -> dict[str, bool | None]:
-    """By severity: whether it fires; None where that is too close to tell."""
-    told = _told(level, np.asarray(shares))
-    found: dict[str, bool | None] = {}
-    for burn in alerts:
-        ratios = []
-        for window in (burn.long, burn.short):
-            length = int(min(round(window / 60), minute + 1))
-            ratios.append(
-                float(told[minute + 1 - length : minute + 1].mean()) / burn.threshold(level.budget)
-            )
-        lowest = min(ratios)
-        fires = None if abs(lowest - 1) < _NEAR else lowest > 1
-        before = found.get(burn.severity, False)
-        found[burn.severity] = (
-            True if fires or before else (None if None in (fires, before) else False)
-        )
-    return found
-
-
-def _told(level: ServiceLevel, shares: Any) -> Any:
-    """What each minute counts for: its share of bad, or that of the slice that ends with it."""
-    blur = blur_of(level)
-    if blur.minutes:
-        shares = _trailing(shares, blur.minutes)
-        if blur.beyond is not None:
-            shares = (shares > blur.beyond + 1e-9).astype(float)
-    length = _slice_minutes(level)
-    if not length:
-        return shares
-    means = _trailing(shares, length)
-    if level.budgeting is Budgeting.RATIO_TIMESLICES:
-        return means
-    return (means > complement(level.slice_target) + 1e-9).astype(float)
-
-
-def _trailing(values: Any, length: int) -> Any:
-    """The mean of the last ``length`` values at each of them."""
-    return np.array([values[max(0, i + 1 - length) : i + 1].mean() for i in range(len(values))])
 
 
 def _test(level: ServiceLevel, alerts: Sequence[Burn], scenario: Scenario) -> dict[str, Any] | None:
