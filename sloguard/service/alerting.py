@@ -28,8 +28,9 @@ LOOK_SECONDS = 0.25
 #: So many payloads, but no more alerts than these unless one brings them, are written at once: whoever delivers the
 #: next one must not wait for long.
 BITE, BITE_ALERTS = 50, 100
-#: A pause between two bites, for those who wait to write, seconds.
-PAUSE_SECONDS = 0.005
+#: A pause between two bites is as long as the one before took, within these bounds (s): while much is sent, answering
+#: comes first, and what waits in the inbox is safe there.
+PAUSE_SECONDS = (0.005, 0.1)
 #: A payload that could not be written so often, while others could, is refused.
 MOST_FAILURES = 20
 PRUNE_SECONDS = 600.0
@@ -92,13 +93,15 @@ class AlertDesk:
 
     def turn(self) -> int:
         """Work off what there is; how many payloads. Raises OutsideError where the store is away."""
-        count = 0
+        count, spent = 0, 0.0
         while self._store.payloads_wait():
             if count:
-                self._pause(PAUSE_SECONDS)
+                self._pause(min(max(spent, PAUSE_SECONDS[0]), PAUSE_SECONDS[1]))
+            begun = self._monotonic()
             bite = self._store.waiting_payloads(BITE, alerts=BITE_ALERTS)
             settled = self._settle([_worked_off(payload) for payload in bite])
             count += settled
+            spent = self._monotonic() - begun
             if settled < len(bite) or not bite:
                 break
         self._amend()

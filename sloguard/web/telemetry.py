@@ -50,21 +50,20 @@ class Telemetry:
             registry=self._own,
             multiprocess_mode="livesum",
         )
-        self._webhooks = Counter(
+        payloads = Counter(
             "sloguard_webhooks",
             "Payloads that webhooks brought: accepted, refused for good, or unavailable (sent again)",
             ("result",),
             registry=self._own,
         )
-        self._webhook_alerts = Counter(
+        alerts = Counter(
             "sloguard_webhook_alerts",
             "Alerts in payloads of webhooks, repeats included",
             ("result",),
             registry=self._own,
         )
-        for result in ("accepted", "refused", "unavailable"):
-            self._webhooks.labels(result)
-            self._webhook_alerts.labels(result)
+        results = ("accepted", "refused", "unavailable")
+        self._webhooks = {name: (payloads.labels(name), alerts.labels(name)) for name in results}
         self._by_place: dict[tuple[str, int], Histogram] = {}
         self._stored = StoredMetrics(store)
 
@@ -78,8 +77,9 @@ class Telemetry:
 
     def webhook(self, result: str, alerts: int) -> None:
         """One payload came, and what became of it."""
-        self._webhooks.labels(result).inc()
-        self._webhook_alerts.labels(result).inc(alerts)
+        payloads, held = self._webhooks[result]
+        payloads.inc()
+        held.inc(alerts)
 
     def text(self) -> bytes:
         """Everything in Prometheus's text format."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import itertools
 import json
 import threading
 import urllib.request
@@ -76,6 +78,7 @@ def test_an_alert_fires_and_resolves_from_the_rule_to_the_list(
     start_alertmanager: Callable[..., AlertmanagerServer],
 ) -> None:
     served, store, secret = guarded
+    refused = store.inbox_state().refused
     alertmanager = start_alertmanager(
         webhook=f"{served.url}/webhooks/alertmanager",
         http_config={"authorization": {"credentials": secret}},
@@ -106,8 +109,7 @@ def test_an_alert_fires_and_resolves_from_the_rule_to_the_list(
     assert (after.starts_at, after.fingerprint) == (episode.starts_at, episode.fingerprint)
     assert after.ends_at is not None
     assert after.ends_at > after.starts_at
-    assert store.refused_payloads() == ()
-    assert store.inbox_state().refused == 0
+    assert store.inbox_state().refused == refused
 
 
 def test_a_password_will_do_for_it(
@@ -146,3 +148,35 @@ def post(alertmanager: AlertmanagerServer, name: str) -> None:
         f"{alertmanager.url}/api/v2/alerts", body, {"Content-Type": "application/json"}
     )
     urllib.request.urlopen(request, timeout=10).close()
+
+
+def test_what_is_far_too_large_is_answered_and_only_its_beginning_kept(
+    guarded: tuple[Served, Store, str],
+) -> None:
+    served, store, secret = guarded
+    before = store.inbox_state().refused
+    # All of it is sent before the answer is read, as most clients do it.
+    for chunked in (False, True):
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+        body = itertools.chain(
+            [b'{"version": "4", "alerts": ['], itertools.repeat(b" " * 65536, 1024)
+        )
+        headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+        if not chunked:
+            headers["Content-Length"] = str(28 + 64 * 1024 * 1024)
+        connection.request("POST", "/webhooks/alertmanager", body, headers, encode_chunked=chunked)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert "alerts.body_limit" in json.loads(answer.read())["reason"]
+        connection.close()
+    kept = store.refused_payloads(2)
+    assert store.inbox_state().refused == before + 2
+    assert [one.size for one in kept] == [28 + 64 * 1024 * 1024] * 2
+    assert all(one.body.startswith(b'{"version": "4"') for one in kept)
+    stranger = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+    stranger.putrequest("POST", "/webhooks/alertmanager")
+    stranger.putheader("Content-Length", str(64 * 1024 * 1024))
+    stranger.endheaders(b"{")
+    # Of a stranger nothing more is waited for.
+    assert stranger.getresponse().status == 401
+    stranger.close()

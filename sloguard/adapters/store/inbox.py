@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 5.0
 #: Between two tries to get hold of SQLite's one write lock. SQLite's own waits grow to a tenth of a second,
 #: and whoever waits for longest is not the next.
-_RETRY_SECONDS = 0.0004
+_RETRY_SECONDS = 0.0001
 #: Pages of the log before somebody who commits has to fold it back.
 _CHECKPOINT_PAGES = 4000
 _INBOX = (
