@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -23,6 +24,11 @@ _STOP_SECONDS = 0.5
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Whoever ends the command now ends the waiting: its exit code is the verdict's already."""
+
+    if threading.current_thread() is not threading.main_thread():
+        # Python hands signals to that one alone.
+        yield
+        return
 
     def hurry(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt

@@ -274,17 +274,24 @@ def of_unfinished(run: UnfinishedRun, faults: Iterable[FaultRecord], at: float) 
         tags=tuple(map(str, kept.get("tags") or ())),
         started_at=run.started_at,
         fault_at=run.fault_at,
-        restored_at=_restored(run, at),
+        restored_at=_restored(run, known.values(), at),
         targets=tuple(dict.fromkeys(f.target for f in known.values() if f.target)),
         faults=known,
         recovered=True,
     )
 
 
-def _restored(run: UnfinishedRun, at: float) -> float | None:
+def _restored(run: UnfinishedRun, faults: Iterable[FaultRecord], at: float) -> float | None:
+    """When nothing was broken any more, as far as known: not before the last fault was undone."""
     if run.fault_at is None:
         return None
-    return max(run.fault_at, at if run.restored_at is None else run.restored_at)
+    ends = [run.fault_at, at if run.restored_at is None else run.restored_at]
+    for fault in faults:
+        if fault.status == "left":
+            ends.append(at)
+        elif fault.undone_at is not None:
+            ends.append(fault.undone_at)
+    return max(ends)
 
 
 def of_window(window: Window) -> Story:

@@ -270,6 +270,22 @@ def test_a_dead_run_has_the_phases_that_it_came_to(
     assert [(d.payload["time"], d.payload["time_end"]) for d in box.drafts] == spans
 
 
+@pytest.mark.parametrize(
+    ("status", "undone_at", "ends"),
+    [("undone", 300.0, 300.0), ("undone", 150.0, 170.0), ("left", None, 500.0)],
+)
+def test_what_was_left_behind_ends_when_it_is_undone(
+    box: Box, status: Any, undone_at: float | None, ends: float
+) -> None:
+    """The run had ended at 170, and not all of it was undone then."""
+    runs = Runs(replace(DEAD, restored_at=170.0), box)
+    made = AnnouncedRuns(runs, Announcer(box.put, [Marks()]), now=lambda: 500.0)
+    made.unfinished()
+    fault = replace(FAULT, status=status, undone_at=undone_at)
+    made.close(RUN, "aborted", "interrupted", [fault])
+    assert [d.payload["time_end"] for d in box.drafts] == [ends]
+
+
 def test_a_dead_run_is_closed_whatever_becomes_of_its_messages(box: Box) -> None:
     box.away = True
     runs = Runs(DEAD, box)
