@@ -3,14 +3,14 @@
 #
 #   demo     .venv from requirements.lock, and the servers of the demo: Prometheus, Alertmanager (Envoy
 #            comes with the lock)
-#   test     .venv from requirements-dev.lock, the servers of the demo, a browser, tc
+#   test     .venv from requirements-dev.lock, the servers of the demo, a browser, tc, Pango
 #   bench    the same, and wrk
 #   lint     .venv from requirements-dev.lock, nothing more
 #
 # Every package is pinned and checked by its hash.
 #
 # Run it as often as you like: it says nothing and is done at once when all is there. System packages are
-# installed only if their program is missing, with root or sudo; without either it prints the command for
+# installed only if their program or library is missing, with root or sudo; without either it prints the command for
 # somebody who may, and ends with 1.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -56,6 +56,13 @@ need() {
   missing+=("$package")
 }
 
+# need_library PACKAGE FILE: PACKAGE is missing if the loader knows no such library.
+need_library() {
+  local known
+  known=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null) || known=''
+  if [[ $known != *"$2 "* ]]; then missing+=("$1"); fi
+}
+
 look_for_packages() {
   if [[ $wants_demo ]]; then
     need prometheus prometheus
@@ -65,6 +72,10 @@ look_for_packages() {
     [[ " ${missing[*]} " == *" prometheus "* ]] || need prometheus promtool
     need chromium chromium chromium-browser google-chrome
     need iproute2 tc
+    # Reports as PDF are laid out by Pango.
+    need_library libpango-1.0-0 libpango-1.0.so.0
+    need_library libpangoft2-1.0-0 libpangoft2-1.0.so.0
+    need_library libharfbuzz-subset0 libharfbuzz-subset.so.0
   fi
   if [[ $wants_bench ]]; then
     need wrk wrk
