@@ -101,12 +101,14 @@ class _Member:
 
 
 class Alertmanager:
-    """ports.AlertSource, Narrowing and Silences. Any thread may call it.
+    """ports.AlertSource, Narrowing, Momentary and Silences. Any thread may call it.
 
     A server only knows what fires now. ``episodes`` remembers what it was told, so that an alert which is
     missing from a later answer of all servers has an end: the time of that answer. It is as good as it is
     asked often. Of a cluster one answer is enough; a silence is made on the first that answers.
     """
+
+    momentary = True
 
     def __init__(
         self,

@@ -33,6 +33,9 @@ from sloguard.core.masking import Masker
 from sloguard.core.model import Experiment, FaultRecord, PhaseName, Timeline, Verdict
 from sloguard.core.outcome import RunFacts, conclude
 from sloguard.core.results import SloResult
+from sloguard.engine.alert_checks import firing_against
+from sloguard.engine.alert_sources import PrometheusAlerts, asking_sources
+from sloguard.engine.alert_watch import AlertWatch
 from sloguard.engine.evidence import Collected, collecting
 from sloguard.engine.history import missing_history
 from sloguard.engine.loop import Loop
@@ -124,6 +127,20 @@ class Companion:
             look = self._queries.lookback(slo, window=self._window)
             if look.refused:
                 raise self._refusal(f"SLO {slo.name}: {look.problem}")
+        self._check_alerts()
+
+    def _check_alerts(self) -> None:
+        """Nothing is broken while alerts fire that speak against it. Raises Refusal."""
+        alerting, now = self.experiment.alerts, self.now()
+        if alerting.silence is not None:
+            self._note("alerts.silence is left out: it is made by 'sloguard run' only")
+        sources = [PrometheusAlerts(self.around.live, 1.0), *self.around.sources]
+        if not (alerting.refuse_when_firing or alerting.abort_on):
+            return
+        asked = asking_sources(self._loop, sources, now - 2 * self.around.options.tick, now)
+        against = list(firing_against(alerting, self._loop.complete(asked), now))
+        if against:
+            raise self._refusal("; ".join(against))
 
     def gate(self) -> None:
         """Judge ``before``, from what Prometheus already has. Raises Refusal unless it is met."""
@@ -163,7 +180,8 @@ class Companion:
         self._marks.start = min(self._marks.start or now, now)
         until = now + self.experiment.phases.during
         self._tell(PhaseStarted(now, PhaseName.DURING, until))
-        if self.experiment.guards and self._queries is not None:
+        guarded = self.experiment.guards or self.experiment.alerts.abort_on
+        if guarded and self._queries is not None:
             self._watching = threading.Thread(target=self._watch, name="guards", daemon=True)
             self._watching.start()
 
@@ -204,9 +222,18 @@ class Companion:
             self._trip,
         )
         watcher.start_guarding()
+        alerts = AlertWatch(
+            loop,
+            self.around.live,
+            self.around.sources,
+            self.experiment.alerts,
+            self.around.options,
+            self._trip,
+        )
+        alerts.start_guarding()
         while not self._over.is_set():
             try:
-                for event in watcher.poll():
+                for event in (*watcher.poll(), *alerts.poll()):
                     self._tell(event)
                     self.stop_run(self.stopped)
                     return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sloguard.core.alert_rules import Alerting, AlertPattern
+from sloguard.core.alerting import AlertsRead
 from sloguard.core.episodes import AlertEpisode, merged
 from sloguard.core.expecting import shown_alert
 from sloguard.core.text import format_duration, format_time
@@ -31,34 +32,40 @@ def checking_alerts(found: Findings) -> Work[None]:
     read = yield from asking_sources(session.loop, sources, now - 2 * session.options.tick, now)
     session.check()
     must = bool(alerting.refuse_when_firing or alerting.abort_on)
-    for problem in read.unread:
-        yield (found.bad if must else found.odd)(_NAME, problem)
-    firing = [
-        e
-        for e in merged(read.episodes)
-        if (e.ends_at is None or e.ends_at > now) and alerting.concerns(e.labels)
-    ]
-    yield from _refusing(found, alerting, firing)
-    yield from _expecting(found, alerting, firing)
+    against = list(firing_against(alerting, read, now))
+    for problem in against:
+        yield found.bad(_NAME, problem)
+    for problem in [] if must else read.unread:
+        yield found.odd(_NAME, problem)
+    if must and not against:
+        yield found.good(_NAME, "none fires that would stand against the run")
+    yield from _expecting(found, alerting, _firing(alerting, read, now))
     if alerting.silence is not None:
         yield from _silence(found, alerting)
 
 
-def _refusing(found: Findings, alerting: Alerting, firing: Sequence[AlertEpisode]) -> Work[None]:
-    refused = False
+def firing_against(alerting: Alerting, read: AlertsRead, now: float) -> Iterator[str]:
+    """Why nothing may be broken at ``now``, as sentences: alerts that fire, or that nobody can tell of."""
+    if alerting.refuse_when_firing or alerting.abort_on:
+        yield from read.unread
+    firing = _firing(alerting, read, now)
     for key, patterns in (
         ("refuse_when_firing", alerting.refuse_when_firing),
         ("abort_on", alerting.abort_on),
     ):
         told = _first(patterns, firing)
         if told is not None:
-            refused = True
             alert, more = told
             others = f" (and {more} more)" if more else ""
-            text = f"{shown_alert(alert)} fires{others}, which '{key}' names: nothing is broken now"
-            yield found.bad(_NAME, text)
-    if not refused and (alerting.refuse_when_firing or alerting.abort_on):
-        yield found.good(_NAME, "none fires that would stand against the run")
+            yield f"{shown_alert(alert)} fires{others}, which '{key}' names: nothing is broken now"
+
+
+def _firing(alerting: Alerting, read: AlertsRead, now: float) -> list[AlertEpisode]:
+    return [
+        e
+        for e in merged(read.episodes)
+        if (e.ends_at is None or e.ends_at > now) and alerting.concerns(e.labels)
+    ]
 
 
 def _first(

@@ -19,6 +19,7 @@ from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Task
 from sloguard.ports import Metrics
 from sloguard.ports.alerts import AlertSource
+from sloguard.ports.silences import Momentary
 
 
 class AlertWatch:
@@ -37,8 +38,10 @@ class AlertWatch:
         options: Options,
         tripped: Callable[[str, bool], None],
     ) -> None:
-        self._loop, self._live, self._sources = loop, live, sources
+        self._loop, self._live = loop, live
         self._alerting, self._tripped = alerting, tripped
+        # Where nothing ends the run, only those are asked that would else forget.
+        self._asked = [s for s in sources if alerting.abort_on or isinstance(s, Momentary)]
         self._every = options.tick
         self._allowed = 2 * max(options.fallback_step, options.tick)
         self._due = -math.inf
@@ -79,7 +82,7 @@ class AlertWatch:
             samples = self._live.instant(NOW_QUERY, now).samples
             found += firing_now([sample.labels for sample in samples], now)
         since = min(self._since, now)
-        for source in self._sources:
+        for source in self._asked:
             found += [e for e in source.episodes(since, now) if e.starts_at >= since]
         return found
 

@@ -28,6 +28,7 @@ from sloguard.engine.silencing import ending_silence, making_silence
 from sloguard.engine.strategy import as_asked, asks
 from sloguard.engine.undo import undoing
 from sloguard.engine.watch import Watcher
+from sloguard.ports.silences import Momentary
 from sloguard.spec.masking import masked
 
 log = logging.getLogger(__name__)
@@ -176,7 +177,7 @@ class _Run:
         session = self.session
         live = session.ports.live or session.ports.metrics
         alerting, others = session.experiment.alerts, other_sources(session)
-        if alerting.abort_on or others:
+        if alerting.abort_on or any(isinstance(source, Momentary) for source in others):
             session.alert_watch = AlertWatch(
                 session.loop, live, others, alerting, session.options, self._tripped
             )

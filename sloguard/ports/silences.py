@@ -31,6 +31,13 @@ class Narrowing(Protocol):
         ...
 
 
+@runtime_checkable
+class Momentary(Protocol):
+    """A source that knows only what fires now: it has to be asked all through a run."""
+
+    momentary: bool
+
+
 class Silences(Protocol):
     """Where a silence is made and ended. ``token`` is part of its comment and finds it again."""
 

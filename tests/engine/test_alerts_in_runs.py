@@ -352,7 +352,7 @@ def test_one_that_cannot_be_ended_is_left_and_told_with_the_way_out() -> None:
 
 def test_neither_is_left_by_an_aborted_run() -> None:
     world = Alarmed()
-    world.clock.at(25.0, lambda: world.control.abort("enough"))
+    world.clock.at(10.0, lambda: world.control.abort("enough"))
     assert ended(world.run(alarming(**SILENCE))).outcome is Outcome.ABORTED
     assert world.silences.active == {}
 
