@@ -114,6 +114,38 @@ def drivers_table() -> str:
     return "\n".join([*head, *rows]) + "\n"
 
 
+def events_table() -> str:
+    """Every event that people can be told of."""
+    from sloguard.settings.notify import EVENTS
+
+    rows = [f"| `{name}` | {text} |" for name, text in EVENTS.items()]
+    return "\n".join(["| event | when |", "|---|---|", *rows]) + "\n"
+
+
+def when_table() -> str:
+    """The words for sets of events."""
+    from sloguard.settings.notify import WHEN
+
+    rows = [f"| `{name}` | {text} |" for name, text in WHEN.items()]
+    return "\n".join(["| `when` | events |", "|---|---|", *rows]) + "\n"
+
+
+def channels_table() -> str:
+    """Every key of a channel."""
+    from sloguard.settings.channels import key_setting
+    from sloguard.settings.notify import KEYS
+
+    rows = []
+    for key in dict.fromkeys(key for keys in KEYS.values() for key in keys):
+        of = [kind for kind, keys in KEYS.items() if key in keys]
+        shown = "all" if len(of) == len(KEYS) else ", ".join(of)
+        setting = key_setting(key)
+        choices = f" One of {', '.join(setting.choices)}." if setting.choices else ""
+        default = f" Without it: {setting.default}." if setting.default else ""
+        rows.append(f"| `{key}` | {shown} | {setting.doc}{choices}{default} |")
+    return "\n".join(["| key | of | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
 GENERATORS: dict[str, Generator] = {
     "help": help_texts,
     "exit-codes": exit_codes,
@@ -122,6 +154,9 @@ GENERATORS: dict[str, Generator] = {
     "faults": faults_table,
     "probes": probes_table,
     "drivers": drivers_table,
+    "events": events_table,
+    "when": when_table,
+    "channels": channels_table,
 }
 
 

@@ -23,7 +23,26 @@ def key_setting(name: str) -> Setting:
     """One key of a channel as a setting; it has no environment variable."""
     about = _FIELDS[name].metadata
     given = {k: about[k] for k in ("kind", "doc", "choices", "least", "above", "most", "secret")}
-    return Setting(name=f"{PATH}.NAME.{name}", env="", default=about["shown"], **given)
+    return Setting(name=f"{PATH}.NAME.{name}", env="", default=_default(name), **given)
+
+
+def _default(name: str) -> str:
+    """What applies without the key, as text."""
+    field = _FIELDS[name]
+    if field.metadata["shown"]:
+        return str(field.metadata["shown"])
+    if field.metadata["kind"] == "flag":
+        return "true" if field.default else "false"
+    if field.metadata["kind"] == "duration":
+        return f"{field.default:g}s" if field.default else ""
+    plain = field.default not in ("", None, (), 0, dataclasses.MISSING)
+    return (
+        str(field.default).lower()
+        if plain and name == "method"
+        else str(field.default)
+        if plain
+        else ""
+    )
 
 
 def read_channels(node: Node, file: str) -> tuple[tuple[ChannelSettings, ...], list[Problem]]:
