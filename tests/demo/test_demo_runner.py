@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sloguard.demo.tour import subprocess_runner
+from tests.support.patience import PATIENCE
 
 REPORTS = """
 import os, sys
@@ -48,7 +49,7 @@ def test_the_file_the_options_and_the_environment_arrive_and_the_code_comes_back
 
 def test_an_interrupted_run_may_undo_before_it_ends(here: Path) -> None:
     def interrupt() -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not (here / "said").exists() or "running" not in (here / "said").read_text():
             if time.monotonic() > deadline:
                 return

@@ -22,6 +22,7 @@ from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Ports
 from sloguard.engine.run import drive, run
 from sloguard.spec import load
+from tests.support.patience import PATIENCE, SOON
 from tests.support.servers import PrometheusServer
 
 pytestmark = pytest.mark.integration
@@ -107,7 +108,7 @@ class Lab:
         self.control = Control()
         # What the test before has broken must not be this one's past.
         time.sleep(max(0.0, self.well_since + seconds - time.time()))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             answer = self.prometheus.get(
                 "/api/v1/query?query=count_over_time(shop_error_ratio[1h])"
@@ -135,7 +136,7 @@ class Lab:
             )
         )
         ports = Ports(
-            metrics=self.metrics(deadline=3.0),
+            metrics=self.metrics(deadline=10.0),
             live=self.metrics(deadline=2.0, retries=0),
             clock=SystemClock(),
             ledger=self.store,
@@ -173,11 +174,11 @@ def one(seen: list[Event], kind: type, number: int = 0):
 
 def test_a_breach_that_recovers_is_met_and_after_ends_early(lab):
     lab.warm()
-    last, _ = lab.run()
+    last, _ = lab.run(after="60s")
     assert last.outcome is Outcome.MET, last.reason
     timeline = last.timeline
-    assert 4 <= timeline.restored - timeline.fault < 6
-    assert timeline.end - timeline.restored < 12
+    assert 4 <= timeline.restored - timeline.fault < SOON
+    assert timeline.end - timeline.restored < 30
     phases = last.document["slos"][0]["series"][0]["phases"]
     assert phases["before"]["worst"] == 0
     kept = lab.store.run(last.run)
@@ -203,8 +204,9 @@ def test_a_guard_rail_stops_the_method_in_time(lab):
     rolled_back = next(
         e.record for e in seen if isinstance(e, ActivityEnded) and e.record.section == "rollbacks"
     )
-    # Visible at the latest one scrape after the break; then a scrape interval and two seconds.
-    assert rolled_back.end - broken <= 1 + 1 + 2
+    # Visible at the latest one scrape after the break; then a scrape interval and two seconds on a quick
+    # machine. The method would have taken a minute.
+    assert rolled_back.end - broken < SOON
     assert one(seen, GuardTripped).guard == "rail"
     assert not [e for e in seen if isinstance(e, FaultChanged)]
 
@@ -240,7 +242,7 @@ def test_an_abort_by_a_person_is_quick(lab):
     last, _ = lab.run(watch=during_the_method(stop), takes=60)
     assert last.outcome is Outcome.ABORTED
     assert last.reason == "SIGINT"
-    assert time.monotonic() - asked[0] < 5
+    assert time.monotonic() - asked[0] < SOON
 
 
 def test_a_prometheus_that_is_killed_and_comes_back(lab):
@@ -267,4 +269,4 @@ def test_a_prometheus_that_is_killed_and_stays_away(lab):
     )
     assert last.outcome is Outcome.INCONCLUSIVE
     assert "127.0.0.1" in last.reason
-    assert time.monotonic() - begun < 50
+    assert time.monotonic() - begun < 100

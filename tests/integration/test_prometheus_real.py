@@ -24,6 +24,7 @@ from sloguard.ports import (
     Selection,
 )
 from tests.support.certificates import Certificates
+from tests.support.patience import PATIENCE, SOON
 from tests.support.servers import PrometheusServer, free_port, has, write_openmetrics
 
 pytestmark = [
@@ -193,13 +194,13 @@ class TestEnds:
 
     def test_a_server_that_stands_still(self, start_prometheus: Start) -> None:
         server = start_prometheus()
-        prometheus = client(server, deadline=1.0)
+        prometheus, hasty = client(server), client(server, deadline=1.0)
         prometheus.instant("up")
         server.freeze()
         begun = time.monotonic()
         with pytest.raises(MetricsUnreachable, match="no complete answer in time"):
-            prometheus.instant("up")
-        assert time.monotonic() - begun < 2
+            hasty.instant("up")
+        assert time.monotonic() - begun < SOON
         server.thaw()
         assert prometheus.instant("vector(1)").samples[0].value == 1
 
@@ -218,7 +219,7 @@ def test_intervals_rules_and_clock(start_prometheus: Start) -> None:
         rules=[{"name": "g", "interval": "200ms", "rules": rules}],
     )
     prometheus = client(server)
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while len(prometheus.instant("job:up:sum").samples) < 2:
         assert time.monotonic() < until
         time.sleep(0.1)

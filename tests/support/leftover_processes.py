@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 
 def mentioning(directory: str) -> list[int]:
     """Pids of living processes (not this one) whose command line holds ``directory``."""
@@ -22,7 +24,7 @@ def mentioning(directory: str) -> list[int]:
     return found
 
 
-def wait_until_gone(directory: str, seconds: float = 10.0) -> None:
+def wait_until_gone(directory: str, seconds: float = PATIENCE) -> None:
     """Fails unless ``directory`` and all that mention it are gone in time."""
     deadline = time.monotonic() + seconds
     while mentioning(directory) or Path(directory).exists():

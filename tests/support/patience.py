@@ -19,12 +19,14 @@ SOON = 20.0
 
 def eventually(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """What ``condition`` gives once it is true; fails after ``seconds``."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.005
     while time.monotonic() < deadline:
         found = condition()
         if found:
             return found
-        time.sleep(0.01)
+        time.sleep(pause)
+        # What takes long is not to be held up by the looking.
+        pause = min(pause * 1.2, 0.1)
     raise AssertionError(f"not within {seconds:g}s: {condition}")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from sloguard.web.access.browsers import LARGEST_FORM
 from sloguard.web.patience import ANSWER, SMALL, Hurried, is_enough
+from tests.support.patience import PATIENCE, SOON
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def test_what_comes_in_time_is_read(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
-    hurried = Hurried(ours, time.monotonic() + 5)
+    hurried = Hurried(ours, time.monotonic() + PATIENCE)
     hurried.setblocking(True)
     theirs.sendall(b"abc")
     assert hurried.recv(2) == b"ab"
@@ -57,7 +58,7 @@ def test_a_piece_now_and_then_does_not_prolong_it(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = pair
-    hurried = Hurried(ours, time.monotonic() + 0.5)
+    hurried = Hurried(ours, time.monotonic() + 1.0)
     hurried.setblocking(True)
     over = threading.Event()
 
@@ -78,7 +79,7 @@ def test_a_piece_now_and_then_does_not_prolong_it(
         over.set()
         dripping.join()
     assert pieces
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < SOON
 
 
 def test_a_shorter_limit_of_somebody_else_stays(

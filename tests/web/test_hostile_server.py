@@ -13,6 +13,7 @@ import pytest
 
 from sloguard.adapters.store import Store
 from sloguard.ports.service import Scope
+from tests.support.patience import PATIENCE, SOON
 from tests.support.served import Served, serving
 
 pytestmark = pytest.mark.integration
@@ -30,7 +31,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, 
         yield running, secret
 
 
-def talk(served: Served, raw: bytes, *, seconds: float = 10.0, finish: bool = False) -> bytes:
+def talk(served: Served, raw: bytes, *, seconds: float = PATIENCE, finish: bool = False) -> bytes:
     """Send bytes as they are; everything that comes back until the server closes, or waits for more."""
     with socket.create_connection(("127.0.0.1", served.port), timeout=seconds) as sock:
         try:
@@ -150,10 +151,10 @@ def test_silent_and_slow_clients_hold_nobody_up(guarded: tuple[Served, str]) -> 
         started = time.monotonic()
         for _ in range(5):
             still_lives(served)
-        assert time.monotonic() - started < 3.0
+        assert time.monotonic() - started < SOON
         # Those who were slow, and not too slow, are answered all the same.
         for sock, rest in zip(slow, (b"GET", b"ET", b"b\r\n\r\n", b"bcdefghi", b"x"), strict=False):
-            sock.settimeout(5)
+            sock.settimeout(PATIENCE)
             if rest[:1] in b"GEx":
                 rest += b" /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
             for piece in (rest[:3], rest[3:]):
@@ -240,7 +241,7 @@ def test_a_header_of_a_proxy_cannot_be_spelled_otherwise(tmp_path: Path) -> None
 
 def test_the_server_is_not_told_what_it_is_by_its_client(guarded: tuple[Served, str]) -> None:
     served, secret = guarded
-    made = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    made = http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
     names = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
     for name in names:
         made.request(

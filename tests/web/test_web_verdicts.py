@@ -14,6 +14,7 @@ import pytest
 from sloguard.core.model import Verdict
 from sloguard.web.problems import URN
 from tests.support import runs as stored
+from tests.support.patience import PATIENCE, SOON, eventually
 from tests.support.service import World, body_of, make_world
 
 RUN = stored.RUN
@@ -86,7 +87,7 @@ def test_an_unknown_run_is_not_waited_for(world: World) -> None:
     begun = time.monotonic()
     answer = world.client.get("/api/v1/runs/nobody/verdict?wait=60s")
     assert body_of(answer)["type"] == URN + "unknown-run"
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < SOON
 
 
 def test_whoever_waits_has_it_as_soon_as_it_is_there(world: World) -> None:
@@ -99,14 +100,14 @@ def test_whoever_waits_has_it_as_soon_as_it_is_there(world: World) -> None:
     ]
     for thread in threads:
         thread.start()
-    until(lambda: world.app.extensions["sloguard"].watcher.waiting == 3)
+    eventually(lambda: world.app.extensions["sloguard"].watcher.waiting == 3)
     for event in rest:
         recorder.record(event)
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert [a.status_code for a in answers] == [200] * 3
     assert {body_of(a)["run"] for a in answers} == {RUN}
-    until(lambda: world.app.extensions["sloguard"].watcher.waiting == 0)
+    eventually(lambda: world.app.extensions["sloguard"].watcher.waiting == 0)
 
 
 def test_only_so_many_may_wait(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_only_so_many_may_wait(tmp_path: Path) -> None:
     watcher = world.app.extensions["sloguard"].watcher
     waiting = threading.Thread(target=lambda: world.client.get(f"{PATH}?wait=60s"))
     waiting.start()
-    until(lambda: watcher.waiting == 1)
+    eventually(lambda: watcher.waiting == 1)
     refused = world.client.get(f"{PATH}?wait=60s")
     assert (refused.status_code, body_of(refused)["type"]) == (503, URN + "too-many-waiting")
     assert refused.headers["Retry-After"] == "5"
@@ -123,7 +124,7 @@ def test_only_so_many_may_wait(tmp_path: Path) -> None:
     assert world.client.get(PATH).status_code == 404
     # A server that is about to end lets nobody wait.
     world.is_stopping[0] = True
-    waiting.join(20)
+    waiting.join(PATIENCE)
     assert not waiting.is_alive()
 
 
@@ -174,10 +175,3 @@ def test_the_document_is_json_of_the_contract(world: World) -> None:
     world.keep(RUN)
     document = json.loads(world.client.get(PATH).data)
     assert {"outcome", "score", "experiment", "run", "timeline", "slos", "probes"} <= set(document)
-
-
-def until(condition: Any, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.01)
