@@ -57,7 +57,7 @@ def test_runs_survive_the_service_and_what_dies_with_it_is_undone(
 ) -> None:
     """Killed in the middle of three runs, with the worker of one: each ends as is true of it."""
     broken = [one.start(2) for one in victims]
-    for name, one, during in zip(NAMES, victims, ("3s", "60s", "60s"), strict=True):
+    for name, one, during in zip(NAMES, victims, ("3s", "600s", "600s"), strict=True):
         lab.write(name, judged(one.word, during))
     ids = [lab.submit(name) for name in NAMES]
     service = lab.start()
@@ -95,7 +95,7 @@ def test_workers_that_are_killed_alone_are_cleaned_up_after(
     phases = {"before": "2s", "during": "1s", "after": "1s"}
     (lab.slos / "itself.json").write_text(json.dumps({"phases": phases, "slos": [UP]}))
     for name, one in zip(NAMES, victims[:2], strict=False):
-        phases = {"before": "0s", "during": "60s", "after": "0s"}
+        phases = {"before": "0s", "during": "600s", "after": "0s"}
         lab.write(name, stopping(one.word, phases=phases))
     window, _ = lab.windows.open(slos="itself", title="Two workers die", tool="this test")
     ids = [lab.submit(name) for name in NAMES[:2]]

@@ -21,6 +21,7 @@ from sloguard.service.jobs import JobDesk
 from sloguard.service.windows import WindowDesk
 from tests.support.calling import eventually
 from tests.support.command import environment
+from tests.support.patience import PATIENCE
 
 PHASES = {"before": "2s", "during": "3s", "after": "1s"}
 UP = {"name": "up", "query": 'up{job="itself"}', "objective": "> 0"}
@@ -138,11 +139,11 @@ class ServiceLab:
         """Where these jobs stand."""
         return [self.job(id).state for id in ids]
 
-    def until_over(self, *ids: str, timeout: float = 40) -> None:
+    def until_over(self, *ids: str, timeout: float = 2 * PATIENCE) -> None:
         """Wait until these jobs are over."""
         self.until(lambda: all(s.is_over for s in self.states(ids)), timeout)
 
-    def until(self, ready: Callable[[], bool], timeout: float = 40) -> None:
+    def until(self, ready: Callable[[], bool], timeout: float = 2 * PATIENCE) -> None:
         """Wait; what the service said is in the failure."""
         try:
             eventually(ready, seconds=timeout)
