@@ -25,26 +25,34 @@ def budget_entries(
     histories: Iterable[History] = (),
     limits: Budget | None = None,
     timeline: Timeline | None = None,
+    unjudged: Iterable[Slo] = (),
 ) -> tuple[Entry, ...]:
     """One entry for every SLO with a target and a period.
 
     Its numbers are those of the series with the least left; ``series`` holds more of them. All are shares
     of the whole budget, None where unknown, with the ``reason``. ``known_share``: how much of the period
     Prometheus knows; below 1 ``left_before`` and ``left_after`` are upper bounds. With ``limits`` it has
-    ``gate`` and, once there is a ``timeline``, ``guard``, each with a verdict.
+    ``gate`` and, once there is a ``timeline``, ``guard``, each with a verdict. ``unjudged``: SLOs of which
+    no result is among ``results``, as where a run did not start.
     """
     by_name = {history.slo: history for history in histories}
+    judged = {result.name for result in results}
+    of: list[tuple[Slo, SloResult | None]] = [(r.evidence.slo, r) for r in results]
+    of += [(slo, None) for slo in unjudged if slo.name not in judged]
     return tuple(
-        _entry(result, by_name.get(result.name), limits, timeline)
-        for result in results
-        if result.evidence.slo.has_budget
+        _entry(slo, result, by_name.get(slo.name), limits, timeline)
+        for slo, result in of
+        if slo.has_budget
     )
 
 
 def _entry(
-    result: SloResult, history: History | None, limits: Budget | None, timeline: Timeline | None
+    slo: Slo,
+    result: SloResult | None,
+    history: History | None,
+    limits: Budget | None,
+    timeline: Timeline | None,
 ) -> Entry:
-    slo = result.evidence.slo
     rows = _rows(result, history)
     worst = rows[0] if rows else {"labels": {}, **_numbers(None, None)}
     made: Entry = {
@@ -61,32 +69,37 @@ def _entry(
         "series_count": len(rows),
     }
     if limits is not None and slo in limits.of([slo]):
-        made |= _limits(limits, result, history, timeline)
+        made |= _limits(limits, slo, result, history, timeline)
     return made
 
 
 def _limits(
-    limits: Budget, result: SloResult, history: History | None, timeline: Timeline | None
+    limits: Budget,
+    slo: Slo,
+    result: SloResult | None,
+    history: History | None,
+    timeline: Timeline | None,
 ) -> Entry:
     made: Entry = {}
     if limits.keep_at_least is not None:
-        labels = [series.labels for series in result.series] or None
-        verdict, reason = check_gate(limits, result.evidence.slo, history, labels)
+        labels = None if result is None else [series.labels for series in result.series] or None
+        verdict, reason = check_gate(limits, slo, history, labels)
         made["gate"] = {
             "keep_at_least": limits.keep_at_least,
             "min_history": limits.min_history,
             "verdict": str(verdict),
             "reason": reason,
         }
-    if limits.guards and timeline is not None:
+    if limits.guards and timeline is not None and result is not None:
         made["guard"] = judge_guard(limits, result, timeline)
     return made
 
 
-def _rows(result: SloResult, history: History | None) -> list[Entry]:
+def _rows(result: SloResult | None, history: History | None) -> list[Entry]:
     """Every series, the one with the least left first; among equals the one that spent most."""
     spent = history.spent if history is not None else {}
-    judged: dict[LabelSet, SeriesResult] = {series.labels: series for series in result.series}
+    series = () if result is None else result.series
+    judged: dict[LabelSet, SeriesResult] = {one.labels: one for one in series}
     # Before a run has judged anything, those of the history are all that is known.
     rows = [_row(labels, spent.get(labels), judged.get(labels)) for labels in judged or spent]
     return sorted(rows, key=_order)

@@ -223,4 +223,6 @@ def entries(session: Session, *, over: bool) -> tuple[dict[str, object], ...]:
     """What the document says of the budgets; ``over``: the run had a fault and has ended."""
     results = session.slos if over else session.gate
     timeline = session.timeline() if over else None
-    return budget_entries(results, session.histories, session.experiment.budget, timeline)
+    limits = session.experiment.budget
+    asked = () if over or limits is None else limits.of(session.experiment.slos)
+    return budget_entries(results, session.histories, limits, timeline, asked)

@@ -6,7 +6,9 @@ from collections.abc import Generator
 
 from sloguard.core.events import Event, Note
 from sloguard.core.model import Experiment
+from sloguard.engine.budgeting import gate_budget
 from sloguard.engine.control import Control
+from sloguard.engine.loop import Work
 from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Ports
 from sloguard.engine.preflight import preflight
@@ -24,7 +26,7 @@ def dry_run(
     The locks are taken to see whether they are free, and given back at once.
     """
     session = Session(experiment, ports, options or Options(), control or Control())
-    work = preflight(session)
+    work = _looking(session)
     try:
         for item in work:
             if item is None:
@@ -41,3 +43,8 @@ def dry_run(
         work.close()
         ports.locks.release()
     return True
+
+
+def _looking(session: Session) -> Work[None]:
+    yield from preflight(session)
+    yield from gate_budget(session)

@@ -98,6 +98,21 @@ class Together:
         if node.get("budget_left") is not None and node.get("target") is None:
             message = "'budget_left' without 'target' and 'period': no error budget can be told"
             reader.warn(node.place("budget_left"), path, message, hint="add both")
+        self._query(node, values, path, reader)
+
+    def _query(self, node: Node, values: Mapping[str, Any], path: str, reader: Reader) -> None:
+        """The lint is of the queries that are judged; of this one nobody else would tell."""
+        from sloguard.promql.errors import PromqlError
+        from sloguard.promql.inspection import inspect
+
+        query = values.get("budget_left")
+        if not isinstance(query, str):
+            return
+        try:
+            inspect(query)
+        except PromqlError as error:
+            say = reader.warn if error.unsupported else reader.problem
+            say(node.place("budget_left"), join(path, "budget_left"), str(error))
 
     def schema(self) -> Json:
         return {}

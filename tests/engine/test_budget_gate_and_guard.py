@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sloguard.core.events import GuardTripped, Preflight
-from sloguard.core.model import Budget, Outcome, PhaseName, Timeline
+from sloguard.core.model import Budget, Outcome, PhaseName, Phases, Timeline
 from sloguard.core.series import Sample, Vector, label_set
 from sloguard.engine.budget_watch import BudgetWatch
 from sloguard.engine.budgeting import histories
+from sloguard.engine.dry import dry_run
 from sloguard.engine.window import judge_window
 from sloguard.ports import AnswerTooLarge, BadQuery, MetricsUnreachable
 from tests.fakes.metrics import FakeMetrics
@@ -120,6 +121,16 @@ def test_with_too_little_left_nothing_is_touched():
     assert entry["gate"]["verdict"] == "deviated"
 
 
+def test_without_a_before_the_refusal_is_told_as_well():
+    here = world(spent=0.9)
+    quick = Phases(0.0, 20.0, 20.0)
+    last = ended(here.run(trial(Budget(keep_at_least=0.2), phases=quick)))
+    assert last.outcome is Outcome.NOT_STARTED
+    (entry,) = last.document["budget"]
+    assert entry["left_before"] == pytest.approx(0.1)
+    assert entry["gate"]["verdict"] == "deviated"
+
+
 @pytest.mark.parametrize(
     ("trouble", "why"),
     [
@@ -161,6 +172,22 @@ def test_a_series_that_is_long_gone_closes_no_gate():
     last = ended(here.run(experiment(slos=(declared,), budget=Budget(keep_at_least=0.5))))
     assert last.outcome is Outcome.MET
     assert last.document["budget"][0]["left_before"] == 1.0
+
+
+@pytest.mark.parametrize(("spent", "starts"), [(0.5, True), (0.9, False)])
+def test_a_dry_run_looks_at_the_gate_and_breaks_nothing(spent, starts):
+    here = world(spent=spent)
+    work = dry_run(trial(Budget(keep_at_least=0.2)), here.ports(), here.options(), here.control)
+    told = []
+    while True:
+        try:
+            told.append(next(work))
+        except StopIteration as end:
+            assert end.value is starts
+            break
+    checks = [e.ok for e in told if isinstance(e, Preflight) and e.name == "error budget"]
+    assert checks == [starts]
+    assert here.log == []
 
 
 # The guard.

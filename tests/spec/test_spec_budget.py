@@ -123,6 +123,14 @@ def test_a_recorded_budget_belongs_to_a_promise():
     assert any("no error budget can be told" in warning for warning in warned)
 
 
+def test_a_query_of_what_is_left_is_read_before_anything_is_sent():
+    with pytest.raises(SpecError) as caught:
+        load(experiment(slos=[{**BUDGETED, "budget_left": "sum(rate(x[5m])"}]))
+    (problem,) = caught.value.problems
+    assert problem.path == "steady-state-hypothesis.slos[0].budget_left"
+    assert "never closed" in str(problem)
+
+
 def test_variables_stand_in_it():
     document = with_budget({"keep_at_least": "${keep}", "abort_when": {"spent": "${most}"}})
     document["configuration"] = {"keep": "30%", "most": 0.01}
