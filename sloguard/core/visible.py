@@ -18,12 +18,26 @@ def _harmless(character: str) -> bool:
     return character.isprintable() or character in "\u200c\u200d\u00a0\u2007\u202f\u3000"
 
 
+#: Keys of documents whose texts have lines: what breaks them there is sloguard's own.
+_OF_LINES = frozenset({"proposed_rule"})
+
+
+def visible_lines(text: str) -> str:
+    """The same for a text of several lines."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
 def visible_data(value: Any) -> Any:
     """JSON data with every text visible."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, Mapping):
-        return {visible(str(key)): visible_data(item) for key, item in value.items()}
+        return {
+            visible(str(key)): visible_lines(item)
+            if key in _OF_LINES and isinstance(item, str)
+            else visible_data(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [visible_data(item) for item in value]
     return value

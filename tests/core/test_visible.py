@@ -38,3 +38,10 @@ def test_it_is_one_line_whatever_it_was(text: str) -> None:
 
 def test_data_keeps_its_structure() -> None:
     assert visible_data({"a\n": ["\t", 1, None, ("x",)]}) == {"a\\n": ["\\t", 1, None, ["x"]]}
+
+
+def test_a_proposed_rule_keeps_its_lines_and_nothing_else() -> None:
+    spots = [{"slo": "a\n", "proposed_rule": "groups:\n- name: \x1b[2Jx\n"}]
+    assert visible_data({"blind_spots": spots}) == {
+        "blind_spots": [{"slo": "a\\n", "proposed_rule": "groups:\n- name: \\x1b[2Jx\n"}]
+    }
