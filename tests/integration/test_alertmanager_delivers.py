@@ -8,8 +8,10 @@ import json
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,17 +20,34 @@ from sloguard.adapters.store import Store
 from sloguard.core.episodes import AlertEpisode
 from sloguard.ports.service import Scope
 from tests.support.calling import eventually
+from tests.support.command import sloguard
 from tests.support.served import Served, serving
-from tests.support.servers import AlertmanagerServer, PrometheusServer, free_port
+from tests.support.servers import AlertmanagerServer, PrometheusServer
 from tests.support.web import serve
 
 pytestmark = pytest.mark.integration
 RULE = {
-    "alert": "TargetDown",
-    "expr": "up == 0",
+    "alert": "HighErrors",
+    "expr": "shop_error_ratio > 0.1",
     "labels": {"severity": "page", "odd": '<b>"quoted"</b>'},
-    "annotations": {"summary": "{{ $labels.instance }} is down"},
+    "annotations": {"summary": "{{ $labels.instance }} fails"},
 }
+HISTORY = "/api/v1/query?query=count_over_time(shop_error_ratio[1h])%20%3E%203"
+EXPERIMENT = """
+title: A shop that can be broken
+description: The whole way, with everything real.
+phases: {{before: 2s, during: 1s, after: 0s}}
+steady-state-hypothesis:
+  title: it works
+  slos: [{{name: errors, query: shop_error_ratio, objective: "< 10%"}}]
+method:
+- {{type: action, name: break it, provider: {{type: process, path: touch, arguments: ["{mark}"]}}}}
+- type: action
+  name: wait until somebody was told
+  provider: {{type: process, path: sh, arguments: ["-c", "until [ -e {told} ]; do sleep 0.1; done"], timeout: 90}}
+rollbacks:
+- {{type: action, name: mend it, provider: {{type: process, path: rm, arguments: [-f, "{mark}"]}}}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,38 +63,38 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, 
 
 
 @contextmanager
-def target(port: int) -> Iterator[None]:
-    """Something to scrape."""
+def shop(mark: Path) -> Iterator[int]:
+    """It fails half of its requests while a file is there; its port."""
 
     class Metrics(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Length", "4")
             self.end_headers()
-            self.wfile.write(b"a 1\n")
+            self.wfile.write(f"shop_error_ratio {0.5 if mark.exists() else 0}\n".encode())
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Metrics)
-    thread = threading.Thread(target=server.serve_forever)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Metrics)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        yield
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def known(store: Store, name: str = "TargetDown") -> list[AlertEpisode]:
+def known(store: Store, name: str) -> list[AlertEpisode]:
     return [e for e in store.episodes(0, 4e9, stale_after=4e9) if e.name == name]
 
 
-def test_an_alert_fires_and_resolves_from_the_rule_to_the_list(
+def test_a_run_that_raises_an_alert_has_it_in_its_verdict(
     guarded: tuple[Served, Store, str],
     start_prometheus: Callable[..., PrometheusServer],
     start_alertmanager: Callable[..., AlertmanagerServer],
+    tmp_path: Path,
 ) -> None:
     served, store, secret = guarded
     refused = store.inbox_state().refused
@@ -83,33 +102,55 @@ def test_an_alert_fires_and_resolves_from_the_rule_to_the_list(
         webhook=f"{served.url}/webhooks/alertmanager",
         http_config={"authorization": {"credentials": secret}},
     )
-    rules = [{"name": "demo", "interval": "1s", "rules": [RULE]}]
-    port = free_port()
-    prometheus = start_prometheus(
-        targets={"shop": [f"127.0.0.1:{port}"]},
-        rules=rules,
-        alertmanager=f"127.0.0.1:{alertmanager.port}",
-    )
-    eventually(lambda: known(store))
-    [episode] = known(store)
-    assert episode.ends_at is None
-    assert episode.labels == {
-        "alertname": "TargetDown",
+    mark, told = tmp_path / "broken", tmp_path / "told"
+    with shop(mark) as port, ThreadPoolExecutor(1) as pool:
+        prometheus = start_prometheus(
+            targets={"shop": [f"127.0.0.1:{port}"]},
+            rules=[{"name": "shop", "interval": "500ms", "rules": [RULE]}],
+            alertmanager=f"127.0.0.1:{alertmanager.port}",
+        )
+        eventually(lambda: prometheus.get("/api/v1/alertmanagers")["data"]["activeAlertmanagers"])
+        eventually(lambda: prometheus.get(HISTORY)["data"]["result"])
+        (tmp_path / "experiment.yaml").write_text(EXPERIMENT.format(mark=mark, told=told))
+        running = pool.submit(
+            sloguard,
+            "run",
+            "experiment.yaml",
+            *("--prometheus", prometheus.url, "--store", store.where, "-o", "json"),
+            home=tmp_path,
+            env={"SLOGUARD_PROMETHEUS_SCRAPE_INTERVAL": "1s"},
+        )
+        eventually(lambda: known(store, "HighErrors") or running.done())
+        told.touch()
+        ran = running.result()
+        assert ran.code == 10, ran.err
+        run = ran.json["run"]
+        # It may be over before the verdict is written, or after; then the end is added.
+        entry = eventually(lambda: ended_alert(store, run))
+    document = store.run(run).document
+    assert document is not None
+    assert document["outcome"] == ran.json["outcome"] == "deviated"
+    assert (entry["name"], entry["origin"]) == ("HighErrors", "webhook")
+    assert entry["labels"] == {
         "instance": f"127.0.0.1:{port}",
         "job": "shop",
         "severity": "page",
         "odd": '<b>"quoted"</b>',
     }
-    assert episode.annotations == {"summary": f"127.0.0.1:{port} is down"}
-    [own] = prometheus.get("/api/v1/alerts")["data"]["alerts"]
-    assert own["labels"] == episode.labels
-    with target(port):
-        eventually(lambda: known(store)[0].ends_at is not None)
-    [after] = known(store)
-    assert (after.starts_at, after.fingerprint) == (episode.starts_at, episode.fingerprint)
-    assert after.ends_at is not None
-    assert after.ends_at > after.starts_at
+    assert 0 < entry["time_to_alert_seconds"] == document["time_to_alert_seconds"]
+    assert entry["time_to_resolve_seconds"] >= 0
+    assert entry["starts_at"] < entry["ends_at"]
+    [episode] = known(store, "HighErrors")
+    assert entry["fingerprint"] == episode.fingerprint
+    assert episode.annotations == {"summary": f"127.0.0.1:{port} fails"}
     assert store.inbox_state().refused == refused
+
+
+def ended_alert(store: Store, run: str) -> Any:
+    """What the verdict says of the alert of a webhook, once it has an end there."""
+    found = (store.run(run).document or {}).get("alerts", ())
+    ended = [a for a in found if a.get("origin") == "webhook" and a.get("ends_at")]
+    return ended[0] if ended else None
 
 
 def test_a_password_will_do_for_it(
