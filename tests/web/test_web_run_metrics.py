@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
-from sloguard.core.model import Verdict
+from sloguard.adapters.store import Store
+from sloguard.core.tallies import RunLine
 from sloguard.web.run_metrics import MOST_RUNS, NewestRuns, marks_of
 from tests.support import runs as stored
 from tests.support.service import World
@@ -44,22 +46,38 @@ def test_a_run_tells_its_marks_and_how_it_ended(world: World) -> None:
     )
 
 
-def test_only_the_newest_that_have_ended_are_told(world: World) -> None:
+class Lines:
+    """The store, as far as it is asked: lines of runs, newest first."""
+
+    def __init__(self) -> None:
+        self.lines: list[RunLine] = []
+
+    def add(self, run: str, kind: str = "run", ended_at: float | None = 60.0) -> None:
+        outcome = "met" if ended_at else None
+        line = RunLine(run, kind, "shop", "", "[]", 0.0, ended_at, outcome, None, "", "", False)
+        self.lines.insert(0, line)
+
+    def run_lines(self, limit: int) -> tuple[RunLine, ...]:
+        return tuple(self.lines[:limit])
+
+
+def test_only_the_newest_that_have_ended_are_told() -> None:
+    store = Lines()
     names = [f"20260101T115900-{n:06x}" for n in range(MOST_RUNS + 3)]
     for name in names:
-        world.keep(name)
-    world.keep("20260102T115900-again0", kind="rejudge")
-    world.begin("20260103T115900-open00")
+        store.add(name)
+    store.add("20260102T115900-again0", kind="rejudge")
+    store.add("20260103T115900-open00", ended_at=None)
     read: list[str] = []
 
     def facts_of(run: str) -> Facts:
         read.append(run)
         return Facts()
 
-    runs = NewestRuns(world.store, facts_of)
+    runs = NewestRuns(cast(Store, store), facts_of)
     found = told(runs)
     outcomes = [key for name, key in found if name == "sloguard_run_outcome"]
-    assert outcomes == [f"{name}/deviated" for name in reversed(names[3:])]
+    assert outcomes == [f"{name}/met" for name in reversed(names[3:])]
     newest = names[-1]
     assert found["sloguard_run_recovery_seconds", newest] == 12.5
     assert found["sloguard_run_slo_verdict", f"{newest}/error-ratio/met"] == 1
@@ -67,7 +85,7 @@ def test_only_the_newest_that_have_ended_are_told(world: World) -> None:
     # A document is read once, and again where its run is another one by now.
     assert told(runs) == found
     assert len(read) == MOST_RUNS
-    world.keep("20260104T115900-newest", verdict=Verdict.MET)
+    store.add("20260104T115900-newest")
     told(runs)
     assert read[MOST_RUNS:] == ["20260104T115900-newest"]
 
