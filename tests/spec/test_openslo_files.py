@@ -263,7 +263,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_whatever_stands_somewhere_it_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
