@@ -1,4 +1,4 @@
-"""Write the generated parts of deploy/: the experiments of each overlay, and exactly the rights they need.
+"""Write the generated parts of deploy/: experiments, exactly the rights they need, alerts, dashboards.
 
 ``python -m scripts.deploy`` writes, ``--check`` fails where something is stale.
 """
@@ -68,6 +68,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     """(File, what has to stand in it) of every generated file."""
     head = "# Made by 'python -m scripts.deploy' from rules/sloguard.yaml; do not edit.\n"
     yield ROOT / "deploy" / "components" / "monitoring" / "prometheusrule.yaml", head + rule_of()
+    for file in sorted((ROOT / "grafana" / "dashboards").glob("*.json")):
+        yield OVERLAYS / "grafana" / "dashboards" / file.name, file.read_text("utf-8")
     for overlay in ACCOUNTS:
         folder = OVERLAYS / overlay
         head = "# Made by 'python -m scripts.deploy' from what the experiments here need; do not edit.\n"
@@ -81,6 +83,7 @@ def stale() -> list[Path]:
     wanted = dict(generated())
     found = [f for f, text in wanted.items() if not f.exists() or f.read_text("utf-8") != text]
     kept = [f for overlay in ACCOUNTS for f in (OVERLAYS / overlay / "experiments").glob("*")]
+    kept += (OVERLAYS / "grafana" / "dashboards").glob("*")
     return sorted([*found, *(file for file in kept if file not in wanted)])
 
 

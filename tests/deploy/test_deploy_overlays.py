@@ -180,6 +180,14 @@ def test_the_monitoring_joins_the_service(tmp_path: Path) -> None:
 
 
 @needs_kubectl
+def test_every_dashboard_is_there() -> None:
+    (config,) = [one for one in built("overlays/grafana") if one["kind"] == "ConfigMap"]
+    files = {f.name: f.read_text("utf-8") for f in (ROOT / "grafana" / "dashboards").iterdir()}
+    assert config["data"] == files
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+@needs_kubectl
 def test_random_chaos_never_runs_twice_at_once() -> None:
     (job,) = [one for one in built("overlays/random-chaos") if one["kind"] == "CronJob"]
     spec: Mapping[str, Any] = job["spec"]
