@@ -44,7 +44,7 @@ RULES = [
 EXPERIMENT = """
 title: A shop that can be broken
 description: The whole way, with everything real.
-phases: {{before: 2s, during: 2s, after: 5s}}
+phases: {{before: 2s, during: 2s, after: 4s}}
 steady-state-hypothesis:
   title: it works
   slos: [{{name: errors, query: shop_error_ratio, objective: "< 10%"}}]
@@ -74,7 +74,8 @@ class Lab:
         self.prometheus = PrometheusServer(
             folder / "prometheus",
             targets={"shop": [f"127.0.0.1:{self.shop.server_port}"]},
-            rules=[{"name": "shop", "interval": "500ms", "rules": RULES}],
+            interval=0.5,
+            rules=[{"name": "shop", "interval": "250ms", "rules": RULES}],
             alertmanager=f"127.0.0.1:{self.manager.port}",
         )
         self.prometheus.start()
