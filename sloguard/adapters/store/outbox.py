@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, delete, exists, func, or_, select, text, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, select, text, update
 
 from sloguard.adapters.store.base import StorePart, parsed, upsert
 from sloguard.adapters.store.tables import outbox
@@ -42,8 +42,10 @@ class OutboxPart(StorePart):
     def take(self, channels: Sequence[str], *, holder: str, seconds: float) -> Message | None:
         """The first message of any stream of these channels that is due, for ``seconds`` nobody else's."""
         now = self._now()
+        # Most looks find nothing, and should cost little and hold up no writer.
+        if not any(self._database.rows(_READY, {"channel": c, "now": now}) for c in channels):
+            return None
         query = _due(channels, now).limit(1)
-        # Most looks find nothing, and should hold up no writer.
         with self._database.reading() as connection:
             if connection.execute(query).first() is None:
                 return None
@@ -219,6 +221,19 @@ def _check(draft: Draft) -> None:
     for name, most in (("channel", 128), ("stream", 128), ("key", 255), ("kind", 64)):
         if len(getattr(draft, name)) > most:
             raise ValueError(f"the {name} of a message has more than {most} characters")
+
+
+#: Whether a channel has anything that could be due, were it not for the order of its stream.
+_READY = (
+    select(outbox.c.number)
+    .where(
+        outbox.c.state == _WAITING,
+        outbox.c.channel == bindparam("channel"),
+        outbox.c.next_at <= bindparam("now"),
+        outbox.c.held_until <= bindparam("now"),
+    )
+    .limit(1)
+)
 
 
 def _held(number: int, holder: str) -> ColumnElement[bool]:
