@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+#: What rules call the share of the budget that is left, and the labels that they put on every series of a level.
+BUDGET_LEFT = "slo:period_error_budget_remaining:ratio"
+SLO_LABEL, SERVICE_LABEL = "slo", "slo_service"
+
 
 class Budgeting(StrEnum):
     """What is counted against the budget: events, bad slices of time, or what each slice lost."""

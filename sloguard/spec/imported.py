@@ -3,7 +3,8 @@
 - A share of events becomes a pair; its objective is ``<= 1 - target``. Of slices of time it is what a slice may lose
   (``<= 1 - timeSliceTarget``). A raw ratio and a threshold are queries.
 - Counters and placeholders get a short range that the phases allow; a query with a range of its own keeps it.
-- ``target`` and ``period`` come along, for the error budget.
+- ``target`` and ``period`` come along, for the error budget; what is left of a budget of slices is asked of the
+  generated rules.
 """
 
 from __future__ import annotations
@@ -14,10 +15,17 @@ from typing import Any
 
 from sloguard.core.model import Phases
 from sloguard.core.objective import format_share
-from sloguard.core.service_levels import Budgeting, ServiceLevel, complement
+from sloguard.core.service_levels import (
+    BUDGET_LEFT,
+    SERVICE_LABEL,
+    SLO_LABEL,
+    Budgeting,
+    ServiceLevel,
+    complement,
+)
 from sloguard.promql.inspection import inspect
 from sloguard.promql.tree import Call
-from sloguard.promql.windowed import over, window_text
+from sloguard.promql.windowed import over, quoted, window_text
 
 #: The longest range that is chosen, seconds, however long the phases are.
 _LONGEST = 300.0
@@ -46,13 +54,18 @@ def as_slo(level: ServiceLevel, lookback: float) -> dict[str, Any]:
     for role, query in indicator.queries.items():
         key = "query" if role in ("raw", "threshold") else role
         queries[key] = _DOLLAR.sub("$$", over(query, window, counter=indicator.counter))
-    return {
+    made = {
         "name": level.name,
         **queries,
         "objective": objective(level),
         "target": level.target,
         "period": window_text(level.period),
     }
+    if level.budgeting is not Budgeting.OCCURRENCES:
+        # Of slices of time no query of moments or events tells what is left; the generated rules record it.
+        left = f"{BUDGET_LEFT}{{{SLO_LABEL}={quoted(level.name)}}}"
+        made["budget_left"] = f"max without ({SLO_LABEL}, {SERVICE_LABEL}) ({left})"
+    return made
 
 
 def objective(level: ServiceLevel) -> str:

@@ -57,7 +57,7 @@ _NAMES = _OneOrMore("the name of an SLO, or a list of names", s.NAME)
 #: Keys of an entry with ``from`` that choose; all others go to each of its SLOs.
 FROM_ONLY = ("from", "only", "name")
 #: What an SLO says of itself, and an entry with ``from`` never.
-_NOT_WITH_FROM = ("name", "query", "total", "bad", "good", "budget_left")
+_NOT_WITH_FROM = ("name", "query", "total", "bad", "good")
 
 
 class OneChoice:

@@ -124,6 +124,22 @@ def test_objectives_say_what_was_promised(
     assert all("{{" not in query for query in found.queries.values())
 
 
+def test_what_is_left_of_a_budget_of_slices_is_what_the_rules_record(
+    make: Make, place: Path
+) -> None:
+    spec = {
+        "budgetingMethod": "RatioTimeslices",
+        "objectives": [{"target": 0.99, "timeSliceWindow": 5}],
+    }
+    (place / "slos" / "b.yaml").write_text(yaml.safe_dump_all([slo("x", **spec), slo("y")]))
+    slices, events = make({"from": "slos/b.yaml"}).slos
+    assert slices.budget_left is not None
+    assert '(slo:period_error_budget_remaining:ratio{slo="x"})' in slices.budget_left
+    assert events.budget_left is None
+    (other,) = make({"from": "slos/b.yaml", "name": "y", "budget_left": "left"}).slos
+    assert other.budget_left == "left"
+
+
 def test_a_query_with_its_own_range_keeps_it(make: Make, place: Path) -> None:
     own = {
         "ratioMetric": {"bad": metric("sum(rate(bad[2m]))"), "total": metric("sum(rate(all[2m]))")}

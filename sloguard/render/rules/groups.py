@@ -9,7 +9,12 @@ from typing import Any
 
 from sloguard.core.burning import DAY, HOUR, SHORTEST_PERIOD, Burn, Burns, burns, windows
 from sloguard.core.objective import format_share
-from sloguard.core.service_levels import Budgeting, ServiceLevel
+from sloguard.core.service_levels import (
+    SERVICE_LABEL,
+    SLO_LABEL,
+    Budgeting,
+    ServiceLevel,
+)
 from sloguard.promql.errors import PromqlError
 from sloguard.promql.inspection import inspect
 from sloguard.promql.windowed import over, window_text
@@ -23,8 +28,6 @@ from sloguard.render.rules.series import (
     PERIOD,
     PERIOD_BURN,
     REMAINING,
-    SERVICE_LABEL,
-    SLO_LABEL,
     labels_of,
     number,
     picked,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sloguard.core.service_levels import ServiceLevel
+from sloguard.core.service_levels import (
+    BUDGET_LEFT,
+    SERVICE_LABEL,
+    SLO_LABEL,
+    ServiceLevel,
+)
 from sloguard.promql.windowed import quoted, window_text
 
 #: The share of bad over a window; the window's text follows.
@@ -20,11 +25,9 @@ BUDGET = "slo:error_budget:ratio"
 PERIOD = "slo:time_period:days"
 CURRENT_BURN = "slo:current_burn_rate:ratio"
 PERIOD_BURN = "slo:period_burn_rate:ratio"
-REMAINING = "slo:period_error_budget_remaining:ratio"
+REMAINING = BUDGET_LEFT
 INFO = "slo:info"
 ALERT = "SloErrorBudgetBurn"
-#: Labels of every recorded series; a query may not group by them.
-SLO_LABEL, SERVICE_LABEL = "slo", "slo_service"
 
 
 def labels_of(level: ServiceLevel) -> dict[str, str]:
