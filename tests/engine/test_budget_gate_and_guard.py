@@ -23,6 +23,16 @@ OVER = ("sum(increase(t[1d]))", "sum(increase(b[1d]))")
 PAIR = {"target": 0.99, "period": DAY, "total": TOTAL, "bad": BAD}
 
 
+class Returned:
+    """A generator's items, and what it returned after the last of them."""
+
+    def __init__(self, work):
+        self.work, self.value = work, None
+
+    def __iter__(self):
+        self.value = yield from self.work
+
+
 def world(*, spent: float = 0.1, offset: float = 0.0) -> World:
     """100 events a second, and a day in which ``spent`` of the budget went."""
     made = World(offset)
@@ -177,14 +187,10 @@ def test_a_series_that_is_long_gone_closes_no_gate():
 @pytest.mark.parametrize(("spent", "starts"), [(0.5, True), (0.9, False)])
 def test_a_dry_run_looks_at_the_gate_and_breaks_nothing(spent, starts):
     here = world(spent=spent)
-    work = dry_run(trial(Budget(keep_at_least=0.2)), here.ports(), here.options(), here.control)
-    told = []
-    while True:
-        try:
-            told.append(next(work))
-        except StopIteration as end:
-            assert end.value is starts
-            break
+    limits = Budget(keep_at_least=0.2)
+    watched = Returned(dry_run(trial(limits), here.ports(), here.options(), here.control))
+    told = list(watched)
+    assert watched.value is starts
     checks = [e.ok for e in told if isinstance(e, Preflight) and e.name == "error budget"]
     assert checks == [starts]
     assert here.log == []
