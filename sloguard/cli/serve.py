@@ -100,6 +100,7 @@ def _checked(settings: Settings) -> tuple[str, int]:
     _check_directories(settings, wrong)
     _check_access(settings, wrong)
     _check_outside(settings, wrong)
+    _check_reports(settings, wrong)
     if problems:
         shown = "\n".join(str(problem) for problem in problems)
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
@@ -118,6 +119,21 @@ def _where(settings: Settings, wrong: _Wrong) -> tuple[str, int]:
         return "", 0
     host = found["host"].strip("[]")
     return host, int(found["port"])
+
+
+def _check_reports(settings: Settings, wrong: _Wrong) -> None:
+    from sloguard.render.report import ReportError
+    from sloguard.service.reporting import Rhythm
+
+    group = settings.reports
+    for name, at, zone in (
+        ("reports.at", group.at, "UTC"),
+        ("reports.time_zone", "07:00", group.time_zone),
+    ):
+        try:
+            Rhythm.of(0, at, zone)
+        except ReportError as error:
+            wrong(name, str(error))
 
 
 def _check_access(settings: Settings, wrong: _Wrong) -> None:

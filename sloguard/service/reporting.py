@@ -173,16 +173,15 @@ class ReportDesk:
             key=key,
         )
 
-    def _draw(self, run: str, slo: str) -> str | None:
+    def _draw(self, run: str, slo: str, size: tuple[int, int]) -> str | None:
         from sloguard.render.charts import chart_document
-        from sloguard.render.report.illustrating import CHART_SIZE
 
         stored = self._store.run(run)
         evidence = next(iter(self._store.each_evidence(stored.id, slo)), None)
         if evidence is None or stored.document is None or stored.timeline is None:
             return None
         picture = chart_document(
-            stored.document, evidence, size=CHART_SIZE, surroundings=stored.surroundings
+            stored.document, evidence, size=size, surroundings=stored.surroundings
         )
         return picture.decode()
 

@@ -284,12 +284,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> StoredReport:
     }  # fmt: skip
     plan = [
         Happening(week, n, str(n), {setups[str(n)].services[0]: Shape(50, 30)}, ends="not-restored" if n == 0 else "")
-        for week in range(2)
+        for week in range(1)
         for n in range(4)
     ]  # fmt: skip
     path = tmp_path_factory.mktemp("hostile") / "runs.db"
     with Store(str(path)) as store:
-        fill(store, plan, setups=setups, weeks=2)
+        fill(store, plan, setups=setups, weeks=1)
         return desk(store).weekly(week("2026-W47"), weeks=2)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-#: The chart of one SLO of one run as SVG; None where its samples are gone.
-Draw = Callable[[str, str], str | None]
-#: As wide as the text of a sheet of A4.
-CHART_SIZE = (760, 430)
+#: The chart of one SLO of one run in this size, as SVG; None where its samples are gone.
+Draw = Callable[[str, str, tuple[int, int]], str | None]
+#: As wide as the text of a sheet of A4; two weaknesses with their charts fit on one.
+CHART_SIZE, EVIDENCE_SIZE = (760, 430), (760, 352)
 
 
 def pictures_of(model: Mapping[str, Any], draw: Draw) -> dict[str, str]:
@@ -19,9 +19,10 @@ def pictures_of(model: Mapping[str, Any], draw: Draw) -> dict[str, str]:
     made: dict[str, str] = {}
     if model["kind"] == "weekly":
         made |= _sums(model)
+    size = EVIDENCE_SIZE if model["kind"] == "weekly" else CHART_SIZE
     for chart in model["charts"]:
         try:
-            picture = draw(chart["run"], chart["slo"])
+            picture = draw(chart["run"], chart["slo"], size)
         except Exception as error:  # noqa: BLE001 - a report without one of its pictures is still one
             log.warning("no chart of %s in run %s: %s", chart["slo"], chart["run"], error)
             continue
