@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sloguard.core.service_levels import Budgeting
+from sloguard.core.service_levels import Budgeting, complement
 from sloguard.documents.problems import did_you_mean
 from sloguard.documents.tree import Node, shown
 from sloguard.spec import values as v
@@ -25,6 +25,9 @@ _SHORTHAND = re.compile(r"(\d{1,6})([A-Za-z]+)")
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _CALENDAR_UNITS = {"M": "30d", "Q": "90d", "Y": "365d"}
 _LONGEST_TEXT = 1050
+_LONGEST = 10 * 366 * 86400.0
+#: A budget below this is no number to divide by.
+_SMALLEST_BUDGET = 1e-9
 
 
 class PlainReader(Reader):
@@ -152,18 +155,28 @@ def _shorthand(value: Any) -> float:
     if not found or found[2] not in _UNITS or not int(found[1]):
         hint = f"write '{value}m' for minutes" if isinstance(value, int) else ""
         raise Misfit(f"found {value!r}"[:80], hint)
-    return int(found[1]) * _UNITS[found[2]]
+    seconds = int(found[1]) * _UNITS[found[2]]
+    if seconds > _LONGEST:
+        raise ValueError(f"found {value!r}; expected at most ten years")
+    return seconds
 
 
 def _slice(value: Any) -> float:
     # A bare number is minutes.
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6:
+        if value < 0.5:
+            raise ValueError(f"found {value:g} minutes; expected at least 0.5")
         return float(value) * 60
     return _shorthand(value)
 
 
 def _target(value: Any) -> float:
-    return v.target(v.number(least=0, most=1)(value))
+    found = v.target(v.number(least=0, most=1)(value))
+    if complement(found) < _SMALLEST_BUDGET:
+        raise ValueError(
+            f"found {value!r}: one in {1 / _SMALLEST_BUDGET:g} is less than anybody can count"
+        )
+    return found
 
 
 def _percent(value: Any) -> float:
@@ -172,7 +185,7 @@ def _percent(value: Any) -> float:
         raise Misfit(
             f"found {given:g}, which is {given:g}%", f"'target: {given:g}' says {given:.6g} of all"
         )
-    return v.target(round(given / 100, 12))
+    return _target(round(given / 100, 12))
 
 
 def _slice_target(value: Any) -> float:
