@@ -21,9 +21,11 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 TURN_SECONDS = 1
 GROUPS, ALERTS = 40, 20
@@ -51,12 +53,16 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One place asked for a while: answers a second, and seconds until half and nearly all of them."""
+    """One place asked for a while: answers a second, and seconds until half and nearly all of them.
+
+    ``spent``: seconds of a processor that the processes that answer took.
+    """
 
     rate: float
     count: int
     half: float
     most: float
+    spent: float = 0.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,11 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
-        with served(place) as (port, token):
-            return _measure(place, port, token, given.seconds, given.clients)
+        with served(place) as (port, token, web):
+            return _measure(place, port, token, web, given.seconds, given.clients)
 
 
-def _measure(place: Path, port: int, token: str, seconds: float, clients: int) -> int:
+def _measure(place: Path, port: int, token: str, web: int, seconds: float, clients: int) -> int:
     bodies = place / "bodies"
     bodies.write_bytes(b"\n".join(payloads()) + b"\n")
     script = place / "wrk.lua"
@@ -93,7 +99,9 @@ def _measure(place: Path, port: int, token: str, seconds: float, clients: int) -
                 "BENCH_METHOD": method,
                 "BENCH_TOKEN": f"Bearer {token}",
             }
+            before = _worked(web)
             turn = _asked(port, path, clients, script, environ)
+            turn = replace(turn, spent=_worked(web) - before)
             if number:  # the first turn of each makes what is made once
                 turns[name].append(turn)
         flushes += _flushes(place)
@@ -121,6 +129,12 @@ def _asked(port: int, path: str, clients: int, script: Path, environ: dict[str, 
     return Turn(rate, count, float(found["p50"]) / 1e6, float(found["p99"]) / 1e6)
 
 
+def _worked(web: int) -> float:
+    """Seconds of a processor that the processes that answer have taken so far."""
+    times = [child.cpu_times() for child in psutil.Process(web).children()]
+    return sum(taken.user + taken.system for taken in times)
+
+
 def _flushes(place: Path) -> list[float]:
     """What nobody can be faster than: a page written and flushed, again and again."""
     found = []
@@ -134,7 +148,7 @@ def _flushes(place: Path) -> list[float]:
 
 
 def _table(turns: dict[str, list[Turn]]) -> int:
-    print(f"{'':18}{'a second':>10}{'of bare':>9}{'p50 ms':>9}{'p99 ms':>9}")
+    print(f"{'':18}{'a second':>10}{'of bare':>9}{'cpu us':>9}{'p50 ms':>9}{'p99 ms':>9}")
     missed = 0
     for name, found in turns.items():
         rate = statistics.median(turn.rate for turn in found)
@@ -143,12 +157,14 @@ def _table(turns: dict[str, list[Turn]]) -> int:
         ratio = statistics.median(turn.rate / bare.rate for turn, bare in pairs)
         half = statistics.median(turn.half for turn in found)
         most = statistics.median(turn.most for turn in found)
+        cost = statistics.median(turn.spent / turn.count for turn in found) * 1e6
         note = ""
         if name == "webhook":
             short = ratio < TARGET_RATIO or most > TARGET_P99
             note = f"   target {TARGET_RATIO:g}, p99 {TARGET_P99 * 1e3:g} ms{': MISSED' if short else ''}"
             missed = int(short)
-        print(f"{name:18}{rate:10.0f}{ratio:9.2f}{half * 1e3:9.2f}{most * 1e3:9.2f}{note}")
+        numbers = f"{rate:10.0f}{ratio:9.2f}{cost:9.0f}{half * 1e3:9.2f}{most * 1e3:9.2f}"
+        print(f"{name:18}{numbers}{note}")
     return missed
 
 
@@ -214,8 +230,8 @@ def _alert(group: int, number: int) -> dict[str, Any]:
 
 
 @contextmanager
-def served(directory: Path) -> Iterator[tuple[int, str]]:
-    """A service with a bare route beside it, and what works its inbox off."""
+def served(directory: Path) -> Iterator[tuple[int, str, int]]:
+    """A service with a bare route beside it, and what works its inbox off: port, token, the web's process."""
     from sloguard.adapters.store import Store
     from sloguard.ports.service import Scope
     from tests.support.servers import free_port
@@ -239,7 +255,7 @@ def served(directory: Path) -> Iterator[tuple[int, str]]:
         ]
     try:
         _until_it_answers(port)
-        yield port, token
+        yield port, token, processes[0].pid
     finally:
         for process in processes:
             process.send_signal(signal.SIGTERM)

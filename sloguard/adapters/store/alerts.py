@@ -86,7 +86,7 @@ class AlertsPart(AlertReadingPart):
         if not done:
             return 0
         # Not flushed by itself: where the machine dies, the payloads are back in the inbox with it.
-        with self._database.writing(durable=False) as connection:
+        with self._inbox.door.entered(), self._database.writing(durable=False) as connection:
             self._alone(connection)
             wanted = inbox.c.number.in_([one.payload.number for one in done])
             mine = set(connection.execute(select(inbox.c.number).where(wanted)).scalars())

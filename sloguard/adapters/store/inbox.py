@@ -7,11 +7,14 @@ database, and as many of them as there are share the time of one flush.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +29,9 @@ if TYPE_CHECKING:
 
 #: So long a payload waits for its place in the database; then the sender is asked to come again.
 PATIENCE_SECONDS = 5.0
-#: Between two tries to get hold of SQLite's one write lock. SQLite's own waits grow to a tenth of a second,
-#: and whoever waits for longest is not the next.
-_RETRY_SECONDS = 0.0001
+#: Between two tries to get hold of SQLite's one write lock, where somebody holds it who writes something else.
+#: SQLite's own waits grow to a tenth of a second.
+_RETRY_SECONDS = 0.0005
 #: Pages of the log before somebody who commits has to fold it back.
 _CHECKPOINT_PAGES = 4000
 _INBOX = (
@@ -40,6 +43,52 @@ _REFUSED = (
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _COLUMNS = ("received_at", "sender", "address", "alerts", "size")
+
+
+class Door:
+    """One at a time, among all threads and processes that write alerts into one SQLite file.
+
+    SQLite itself has whoever waits look again and again, which takes processors from those who answer, and
+    the one who waits for longest is not the next. Here the kernel wakes them up. Nothing depends on it: SQLite's own
+    lock is taken inside.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._path = f"{database.url.database}-inbox" if database.is_sqlite else ""
+        self._mine = threading.Lock()
+        self._file: int | None = None
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Alone inside."""
+        if not self._path:
+            yield
+            return
+        with self._mine:
+            file = self._open()
+            if file is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                if file is not None:
+                    fcntl.flock(file, fcntl.LOCK_UN)
+
+    def _open(self) -> int | None:
+        if self._file is None:
+            try:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError:
+                # The write that comes next says what is wrong, if anything is.
+                return None
+        return self._file
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._mine:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
 
 
 class _Ticket:
@@ -65,6 +114,7 @@ class InboxWriter:
         self._waiting: list[_Ticket] = []
         self._writing = False
         self._connection: sqlite3.Connection | None = None
+        self.door = Door(database)
 
     def keep(self, payload: Received) -> None:
         """Returns when it is on the disk. Raises StoreError."""
@@ -88,6 +138,7 @@ class InboxWriter:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+        self.door.close()
 
     def _write_for(self, batch: Sequence[_Ticket]) -> None:
         error: StoreError | None = StoreError("the payload was not written")
@@ -108,7 +159,8 @@ class InboxWriter:
         good = [p for p in payloads if not p.reason]
         bad = [p for p in payloads if p.reason]
         if self._database.is_sqlite:
-            self._write_sqlite(good, bad)
+            with self.door.entered():
+                self._write_sqlite(good, bad)
             return
         with self._database.writing() as connection:
             if good:
