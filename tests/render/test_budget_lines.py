@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from sloguard.render.markdown import markdown
 from sloguard.render.summary import budget_lines
-from tests.support.notices import verdict
+from tests.support.notices import BUDGET, verdict
 
-ENTRY: dict[str, Any] = {
-    "slo": "errors",
-    "target": 0.999,
-    "period_seconds": 30 * 86400,
-    "labels": {"service": "a|b"},
-    "left_before": 0.84,
-    "spent_by_run": 0.012,
-    "left_after": 0.828,
-    "known_share": 1.0,
-    "reason": "",
-}
 HEAD = 'error budget of errors{service="a|b"}, 30d at 99.9%: '
 SHUT = {"verdict": "deviated", "reason": "errors: 10% is left, at least 20% asked"}
 
@@ -58,7 +45,7 @@ SHUT = {"verdict": "deviated", "reason": "errors: 10% is left, at least 20% aske
     ],
 )
 def test_lines(changes, lines):
-    assert list(budget_lines({"budget": [{**ENTRY, **changes}]})) == lines
+    assert list(budget_lines({"budget": [{**BUDGET, **changes}]})) == lines
 
 
 def test_documents_of_before_have_none():
@@ -66,6 +53,6 @@ def test_documents_of_before_have_none():
 
 
 def test_markdown_holds_them_escaped():
-    text = markdown(verdict(budget=[ENTRY]))
+    text = markdown(verdict(budget=[BUDGET]))
     assert "84% left before" in text
     assert 'service="a\\|b"' in text

@@ -28,6 +28,19 @@ STORY = Story(
     started_at=AT - 300,
     targets=("python[12]",),
 )
+#: One entry of a document's budgets.
+BUDGET: dict[str, Any] = {
+    "slo": "errors",
+    "target": 0.999,
+    "period_seconds": 30 * 86400,
+    "labels": {"service": "a|b"},
+    "left_before": 0.84,
+    "spent_by_run": 0.012,
+    "left_after": 0.828,
+    "known_share": 1.0,
+    "reason": "",
+}
+
 #: A picture of one grey pixel, for messages whose picture nobody looks at.
 PICTURE = Picture(
     bytes.fromhex(
