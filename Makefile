@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 PATHS := sloguard tests benchmarks scripts
 
-.PHONY: help demo test rehearse lint bench format docs docs-check dashboards lock clean
+.PHONY: help demo test browse rehearse lint bench format docs docs-check dashboards lock clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -17,6 +17,10 @@ test: ## all tests: unit, property, golden, real servers, the demo end to end
 	@scripts/setup.sh test
 	@$(PYTHON) -m compileall -q sloguard tests # once, not in each of the processes that tests start
 	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+browse: ## the demo's experiments driven from a browser, some minutes; pictures of all pages in screenshots/
+	@scripts/setup.sh test
+	@SLOGUARD_BROWSE=$(CURDIR)/screenshots $(PYTHON) -m pytest tests/e2e/test_browser_demo.py
 
 rehearse: ## tests of clusters on a double that is late, shared and behind TLS, as a real one is
 	@scripts/setup.sh test
@@ -56,4 +60,4 @@ lock: ## pin every dependency anew
 	@scripts/lock.sh
 
 clean: ## remove what the other targets made
-	@rm -rf .venv charts build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv charts screenshots build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

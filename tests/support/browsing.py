@@ -42,6 +42,15 @@ server.serve_forever()
 """
 
 
+def is_answering(address: str) -> bool:
+    """Whether there is an answer of 200."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 @dataclass
 class Shop:
     """A service on a free port. ``secret``: a token that may do everything."""
@@ -104,14 +113,7 @@ class Shop:
             home=self.home,
             env=settings,
         )
-        eventually(self._answers, seconds=30)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        eventually(lambda: is_answering(f"{self.url}/healthz"), seconds=30)
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """The API's answer."""
@@ -194,6 +196,64 @@ def complaints_of(context: BrowserContext) -> list[str]:
     context.on("console", told)
     context.on("weberror", lambda error: found.append(str(error.error)))
     return found
+
+
+@dataclass
+class Looks:
+    """What is wrong with the pages that were looked at: barriers (axe-core), and what no phone can show.
+
+    ``shots``: a directory for pictures of each of them, in light, in the dark, and as wide as a phone.
+    """
+
+    shots: Path | None = None
+    found: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+
+    def at(self, page: Page, name: str) -> None:
+        """Look at what a page shows now."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        self.names.add(name)
+        page.emulate_media(color_scheme="light")
+        self._judge(name, "light", Axe().run(page).response)
+        self._shoot(page, f"{name}-light")
+        page.emulate_media(color_scheme="dark")
+        # Only colours differ in the dark; axe is in the page by now.
+        only = {"runOnly": ["color-contrast"]}
+        dark = page.evaluate("only => axe.run(document, only)", only)
+        self._judge(name, "dark", dark)
+        self._shoot(page, f"{name}-dark")
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 360, "height": 740})
+        wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if wider > 0:
+            self.found.append(f"{name}: {wider} pixels wider than a phone")
+        self._shoot(page, f"{name}-phone")
+        page.set_viewport_size({"width": 1280, "height": 800})
+
+    def _judge(self, name: str, scheme: str, answer: dict[str, Any]) -> None:
+        barriers = answer["violations"]
+        serious = [one for one in barriers if one["impact"] in ("serious", "critical")]
+        self.found += [_barrier(name, scheme, one) for one in serious]
+
+    def _shoot(self, page: Page, name: str) -> None:
+        if self.shots is not None:
+            self.shots.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=self.shots / f"{name}.png", full_page=True)
+
+
+def _barrier(place: str, scheme: str, one: dict[str, Any]) -> str:
+    nodes = "; ".join(node["html"][:200] for node in one["nodes"][:3])
+    return f"{place} ({scheme}): {one['id']}: {one['help']}: {nodes}"
+
+
+def until_drawn(page: Page) -> None:
+    """Wait for the first chart. The policy of the pages keeps Playwright's own way of waiting out."""
+    page.locator(".chart img").first.scroll_into_view_if_needed()
+    deadline = time.monotonic() + 60
+    while not page.evaluate("document.querySelector('.chart img').naturalWidth > 500"):
+        assert time.monotonic() < deadline, "no chart was drawn"
+        page.wait_for_timeout(100)
 
 
 def until_url(page: Page, part: str, seconds: float = 15) -> None:
