@@ -36,9 +36,7 @@ def parse_yaml(text: str, file: str = "") -> tuple[Node, list[Problem], list[Pro
     return _Composer(text, file).document()
 
 
-def parse_yaml_stream(
-    text: str, file: str = ""
-) -> tuple[list[Node], list[Problem], list[Problem]]:
+def parse_yaml_stream(text: str, file: str = "") -> tuple[list[Node], list[Problem], list[Problem]]:
     """Every document of a YAML text (``---`` between them) but empty ones, with their problems and warnings.
 
     All of them together may hold as many values as one document elsewhere. Raises as ``parse_yaml``.

@@ -17,13 +17,8 @@ from sloguard.documents.problems import DocumentError, Problem, did_you_mean
 from sloguard.documents.tree import Node, shown
 from sloguard.spec.errors import FAILED, SpecError
 from sloguard.spec.openslo_levels import Indicators, Object, SloLevels
-from sloguard.spec.openslo_shapes import (
-    DATA_SOURCE_SPEC,
-    METADATA,
-    SLI_SPEC,
-    SLO_SPEC,
-    PlainReader,
-)
+from sloguard.spec.openslo_shapes import PlainReader
+from sloguard.spec.openslo_tables import DATA_SOURCE_SPEC, METADATA, SLI_SPEC, SLO_SPEC
 from sloguard.spec.shapes import Anything, Key
 from sloguard.spec.tables import Table
 

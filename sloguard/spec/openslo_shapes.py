@@ -1,4 +1,4 @@
-"""What OpenSLO v1 allows, as tables; what of it sloguard cannot do is refused by name."""
+"""The shapes of values in OpenSLO files, which know no variables."""
 
 # ruff: noqa: ARG002 - one signature for all shapes
 
@@ -9,14 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sloguard.core.service_levels import Budgeting, complement
+from sloguard.core.service_levels import complement
 from sloguard.documents.problems import did_you_mean
 from sloguard.documents.tree import Node, shown
 from sloguard.spec import values as v
-from sloguard.spec.errors import Failed, Misfit, Reader
-from sloguard.spec.shapes import Anything, Json, Key, ListOf
+from sloguard.spec.errors import Misfit, Reader
+from sloguard.spec.shapes import Json
 from sloguard.spec.substitution import Scope
-from sloguard.spec.tables import Table
 
 #: From an operator of OpenSLO to the one of an objective.
 OPERATORS = {"lte": "<=", "gte": ">=", "lt": "<", "gt": ">"}
@@ -129,21 +128,24 @@ class Texts:
         return {}
 
 
-def _name(value: Any) -> str:
+def object_name(value: Any) -> str:
+    """The name of an object: what Kubernetes takes, and a little more."""
     given = v.text(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
     if not _NAME.fullmatch(given):
         raise ValueError(f"found {given[:60]!r}")
     return given
 
 
-def _text(value: Any) -> str:
+def plain_text(value: Any) -> str:
+    """Text of at most 1050 characters."""
     given = v.loose_text(value).strip()
     if len(given) > _LONGEST_TEXT:
         raise ValueError(f"the text has {len(given)} characters; expected at most {_LONGEST_TEXT}")
     return given
 
 
-def _shorthand(value: Any) -> float:
+def shorthand(value: Any) -> float:
+    """OpenSLO's durations, in seconds; units of the calendar are refused with what to write."""
     found = _SHORTHAND.fullmatch(value) if isinstance(value, str) else None
     if found and found[2] in _CALENDAR_UNITS and int(found[1]):
         near = _CALENDAR_UNITS[found[2]]
@@ -161,16 +163,17 @@ def _shorthand(value: Any) -> float:
     return seconds
 
 
-def _slice(value: Any) -> float:
-    # A bare number is minutes.
+def slice_window(value: Any) -> float:
+    """The length of a slice in seconds; a bare number is minutes."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6:
         if value < 0.5:
             raise ValueError(f"found {value:g} minutes; expected at least 0.5")
         return float(value) * 60
-    return _shorthand(value)
+    return shorthand(value)
 
 
-def _target(value: Any) -> float:
+def target(value: Any) -> float:
+    """A share that leaves a budget."""
     found = v.target(v.number(least=0, most=1)(value))
     if complement(found) < _SMALLEST_BUDGET:
         raise ValueError(
@@ -179,16 +182,18 @@ def _target(value: Any) -> float:
     return found
 
 
-def _percent(value: Any) -> float:
+def percent(value: Any) -> float:
+    """A percentage as a share that leaves a budget."""
     given = v.number(least=0, most=100)(value)
     if 0 < given < 1:
         raise Misfit(
             f"found {given:g}, which is {given:g}%", f"'target: {given:g}' says {given:.6g} of all"
         )
-    return _target(round(given / 100, 12))
+    return target(round(given / 100, 12))
 
 
-def _slice_target(value: Any) -> float:
+def slice_target(value: Any) -> float:
+    """A share above 0."""
     return v.number(above=0, most=1)(value)
 
 
@@ -203,141 +208,4 @@ def one_of(*choices: str) -> Plain:
     return Plain("one of " + ", ".join(choices), convert)
 
 
-NAME = Plain(
-    "letters, digits and - . | / \\, at most 255, with a letter or digit at both ends", _name
-)
-TEXT = Plain("text", _text)
-FLAG = Plain("true or false", v.flag)
-_DURATION = "a duration such as 30m, 12h, 30d or 4w"
-
-METADATA = Table(
-    "metadata",
-    "Name and labels of an object.",
-    (
-        Key("name", NAME, "Name of the object.", required=True),
-        Key("displayName", TEXT, "Name for people.", nullable=True),
-        Key(
-            "labels",
-            Texts(lists=True),
-            "Labels; those of an SLO are put on its alerts.",
-            nullable=True,
-        ),
-        Key("annotations", Texts(), "Annotations.", nullable=True),
-    ),
-)
-_SOURCE_SPEC = Table(
-    "metric-source-spec",
-    "What Prometheus is asked.",
-    (Key("query", Plain("a PromQL query", v.query), "The PromQL query.", required=True,
-         mistaken=("promql", "expr", "expression", "metric")),),
-    open=True,
-)  # fmt: skip
-_SOURCE = Table(
-    "metricSource",
-    "Where values come from: Prometheus.",
-    (
-        Key("metricSourceRef", NAME, "Name of a DataSource.", nullable=True),
-        Key("type", TEXT, "Type of the source: Prometheus.", nullable=True),
-        Key("spec", _SOURCE_SPEC, "The query.", required=True),
-    ),
-)
-_METRIC = Table(
-    "metric",
-    "One query.",
-    (Key("metricSource", _SOURCE, "Where values come from.", required=True),),
-)
-_RATIO = Table(
-    "ratioMetric",
-    "good or bad with total, or raw with rawType.",
-    (
-        Key("counter", FLAG, "Whether the queries select counters.", nullable=True),
-        Key("good", _METRIC, "The good events."),
-        Key("bad", _METRIC, "The bad events."),
-        Key("total", _METRIC, "All events."),
-        Key("raw", _METRIC, "A ratio that is computed already."),
-        Key("rawType", one_of("success", "failure"), "Of what the raw ratio is."),
-    ),
-)
-SLI_SPEC = Table(
-    "indicator-spec",
-    "A ratioMetric or a thresholdMetric.",
-    (
-        Key("description", TEXT, "What is measured.", nullable=True),
-        Key("ratioMetric", _RATIO, "A share of events."),
-        Key("thresholdMetric", _METRIC, "Values to hold against a bound."),
-    ),
-)
-_INDICATOR = Table(
-    "indicator",
-    "An indicator in its place.",
-    (
-        Key("metadata", METADATA, "Its name.", nullable=True),
-        Key("spec", SLI_SPEC, "What is measured.", required=True),
-    ),
-)
-_COMPOSITE = Unsupported(
-    "SLOs that are composed of several indicators", "write an SLO for each indicator"
-)
-_OBJECTIVE = Table(
-    "objective",
-    "What is promised.",
-    (
-        Key("displayName", TEXT, "Name for people.", nullable=True),
-        Key("op", one_of(*OPERATORS), "How a threshold's values compare with 'value'."),
-        Key("value", Plain("a number", v.number()), "The bound of a threshold."),
-        Key("target", Plain("a share between 0 and 1, such as 0.999", _target), "Share of good that is promised."),
-        Key("targetPercent", Plain("a percentage between 0 and 100, such as 99.9", _percent),
-            "The same in percent."),
-        Key("timeSliceTarget", Plain("a share above 0 and at most 1", _slice_target),
-            "Share of good with which a slice of time is good."),
-        Key("timeSliceWindow", Plain(f"{_DURATION}, or a number of minutes", _slice), "Length of a slice of time."),
-        Key("indicator", _COMPOSITE, "Of a composite SLO."),
-        Key("indicatorRef", _COMPOSITE, "Of a composite SLO."),
-        Key("compositeWeight", _COMPOSITE, "Of a composite SLO."),
-    ),
-)  # fmt: skip
-_TIME_WINDOW = Table(
-    "timeWindow",
-    "The period of the budget.",
-    (
-        Key("duration", Plain(_DURATION, _shorthand), "Length of the period.", required=True),
-        Key("isRolling", FLAG, "Has to be true.", nullable=True),
-        Key("calendar", Unsupported("periods that follow the calendar",
-                                    "a rolling one: duration: 30d, isRolling: true"), "Start by the calendar."),
-    ),
-)  # fmt: skip
-SLO_SPEC = Table(
-    "slo-spec",
-    "An SLO.",
-    (
-        Key("description", TEXT, "The SLO in words.", nullable=True),
-        Key("service", TEXT, "The service that it is of.", nullable=True),
-        Key("indicator", _INDICATOR, "The indicator itself."),
-        Key("indicatorRef", NAME, "Name of an SLI."),
-        Key("timeWindow", ListOf(_TIME_WINDOW, "one time window"), "The period of the budget."),
-        Key("budgetingMethod", one_of(*Budgeting), "What is counted.", required=True),
-        Key("objectives", ListOf(_OBJECTIVE, "objectives"), "What is promised.", required=True,
-            mistaken=("objective",)),
-        Key("alertPolicies", Ignored("it has no effect: the alerts are burn rates over several windows"),
-            "Policies of alerting.", nullable=True),
-    ),
-)  # fmt: skip
-DATA_SOURCE_SPEC = Table(
-    "data-source-spec",
-    "A source of data.",
-    (
-        Key("description", TEXT, "What it is.", nullable=True),
-        Key("type", TEXT, "Its type.", required=True),
-        Key(
-            "connectionDetails",
-            Anything(),
-            "How it is reached; sloguard has settings for that.",
-            nullable=True,
-        ),
-    ),
-)
-
-
-def is_failed(value: Any) -> bool:
-    """Whether a shape reported a problem in place of a value."""
-    return isinstance(value, Failed)
+DURATION = "a duration such as 30m, 12h, 30d or 4w"

@@ -7,15 +7,14 @@ is tested with stand-ins in place of its queries (``stood_in``): then all but th
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from sloguard.core.service_levels import Indicator, ServiceLevel
 from sloguard.promql.inspection import inspect
 from sloguard.promql.tree import Aggregate, Call, Node, Number, Selector, walk
 from sloguard.promql.windowed import over, quoted, windowing
+from sloguard.render.rules.picking import Matcher, Unknown, labels_beside, labels_of, series_name
 
 #: Samples in a minute of the simulation, and events in each of them: so many that shares of them are whole numbers, for
 #: a sum that is off by a hair would be a counter that begins anew.
@@ -24,28 +23,6 @@ _EVENTS = 3_000_000
 _RATES = ("rate", "increase", "irate")
 _LINEAR = ("sum",)
 _CALM = ("sum", "avg", "min", "max")
-#: Values that people's matchers tend to pick, or to leave out; empty: the label is not there.
-_CANDIDATES = (
-    "200",
-    "500",
-    "503",
-    "404",
-    "a",
-    "",
-    "0",
-    "1",
-    "GET",
-    "POST",
-    "true",
-    "false",
-    "OK",
-    "error",
-    "success",
-    "/",
-    "prod",
-    "/a",
-)
-_PIECES = re.compile(r"[|()^$]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +69,8 @@ def simulated(level: ServiceLevel, shares: Sequence[float]) -> list[Made] | None
             values = [s if indicator.raw_is_failure else 1 - s for s in shares]
             return _steady(indicator.raw, values)
         return _threshold(level, indicator.threshold or "", shares)
-    except _Unknown:
+    except Unknown:
         return None
-
-
-class _Unknown(Exception):
-    """This query is not simulated."""
-
-
-class Matcher(NamedTuple):
-    """As in ``ports.Selection``."""
-
-    name: str
-    op: str
-    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,22 +114,22 @@ def _pair(indicator: Indicator, shares: Sequence[float]) -> list[Made]:
     total = _plain(indicator.total or "", counter=indicator.counter)
     part = _plain(other or "", counter=indicator.counter)
     if total.counts != part.counts:
-        raise _Unknown
+        raise Unknown
     bad = [float(round(_EVENTS * share)) for share in shares]
     good = [_EVENTS - count for count in bad]
     within, outside = (bad, good) if indicator.bad is not None else (good, bad)
     if total.metric == part.metric:
-        inside = _labels([*total.matchers, *part.matchers], total.grouping)
-        beside = _beside(total.matchers, part.matchers, total.grouping)
+        inside = labels_of([*total.matchers, *part.matchers], total.grouping)
+        beside = labels_beside(total.matchers, part.matchers, total.grouping)
         rows = [(total.metric, inside, within), (total.metric, beside, outside)]
     else:
         all_events = [float(_EVENTS) for _ in shares]
         rows = [
-            (part.metric, _labels(part.matchers, part.grouping), within),
-            (total.metric, _labels(total.matchers, total.grouping), all_events),
+            (part.metric, labels_of(part.matchers, part.grouping), within),
+            (total.metric, labels_of(total.matchers, total.grouping), all_events),
         ]
     return [
-        Made(_series(metric, labels), _summed(values) if total.counts else tuple(values))
+        Made(series_name(metric, labels), _summed(values) if total.counts else tuple(values))
         for metric, labels, values in rows
     ]
 
@@ -172,8 +137,10 @@ def _pair(indicator: Indicator, shares: Sequence[float]) -> list[Made]:
 def _steady(query: str, values: Iterable[float]) -> list[Made]:
     plain = _plain(query, counter=False, calm=True)
     if plain.counts:
-        raise _Unknown
-    return [Made(_series(plain.metric, _labels(plain.matchers, plain.grouping)), tuple(values))]
+        raise Unknown
+    return [
+        Made(series_name(plain.metric, labels_of(plain.matchers, plain.grouping)), tuple(values))
+    ]
 
 
 def _threshold(level: ServiceLevel, query: str, shares: Sequence[float]) -> list[Made]:
@@ -197,14 +164,14 @@ def _histogram(level: ServiceLevel, tree: Call, bad: Sequence[bool]) -> list[Mad
         or level.value <= 0
         or not isinstance(quantile, Number)
     ):
-        raise _Unknown
-    labels = _labels([m for m in plain.matchers if m.name != "le"], plain.grouping - {"le"})
+        raise Unknown
+    labels = labels_of([m for m in plain.matchers if m.name != "le"], plain.grouping - {"le"})
     bounds = [level.value / 2, level.value * 2, level.value * 4, float("inf")]
     made = []
     for bound in bounds:
         within = [float(_EVENTS) if bound >= (level.value * 4 if b else 0) else 0.0 for b in bad]
         le = "+Inf" if bound == float("inf") else f"{bound:.12g}"
-        made.append(Made(_series(plain.metric, {**labels, "le": le}), _summed(within)))
+        made.append(Made(series_name(plain.metric, {**labels, "le": le}), _summed(within)))
     return made
 
 
@@ -240,84 +207,13 @@ def _of(tree: Node, *, aggregations: Sequence[str]) -> _Plain:
         elif isinstance(node, Call) and node.function in _RATES and not counts:
             node, counts = node.arguments[0], True
         else:
-            raise _Unknown
+            raise Unknown
     if node.offset or node.at is not None or len(node.alternatives) != 1 or node.metric is None:
-        raise _Unknown
+        raise Unknown
     if (node.range is not None) != counts or any(isinstance(n, Call) for n in walk(node)):
-        raise _Unknown
+        raise Unknown
     matchers = tuple(Matcher(*m) for m in node.alternatives[0].matchers)
     return _Plain(node.metric, matchers, grouping or frozenset(), counts)
-
-
-def _labels(matchers: Iterable[Matcher], grouping: Iterable[str]) -> dict[str, str]:
-    """Labels that all matchers pick; labels that are grouped by are there."""
-    wanted: dict[str, list[Matcher]] = {name: [] for name in sorted(grouping)}
-    for matcher in matchers:
-        wanted.setdefault(matcher.name, []).append(matcher)
-    return {
-        name: value
-        for name, several in wanted.items()
-        if (value := _value(several, some=not several))
-    }
-
-
-def _beside(
-    needed: Sequence[Matcher], avoided: Sequence[Matcher], grouping: Iterable[str]
-) -> dict[str, str]:
-    """Labels that the first matchers pick and the others do not."""
-    extra = [m for m in avoided if m not in needed]
-    for matcher in extra:
-        same = [m for m in needed if m.name == matcher.name]
-        for value in _options([*same, matcher]):
-            if all(_picks(m, value) for m in same) and not _picks(matcher, value):
-                found = _labels(
-                    [m for m in needed if m.name != matcher.name], set(grouping) - {matcher.name}
-                )
-                return {**found, matcher.name: value} if value else found
-    raise _Unknown
-
-
-def _value(matchers: Sequence[Matcher], *, some: bool) -> str:
-    if some:
-        return "a"
-    for value in _options(matchers):
-        if all(_picks(m, value) for m in matchers):
-            return value
-    raise _Unknown
-
-
-def _options(matchers: Sequence[Matcher]) -> Iterator[str]:
-    for matcher in matchers:
-        if matcher.op in ("=", "!="):
-            yield matcher.value
-            continue
-        for piece in _PIECES.split(matcher.value):
-            for any_, digit in itertools.product(("", "a", "0"), ("0", "5")):
-                text = re.sub(r"\.[*+]\??", any_ or "", piece)
-                text = re.sub(r"\\d|\[[^\]]*0[^\]]*\]", digit, text)
-                yield re.sub(
-                    r"\\(.)", r"\1", text.replace(".", digit) if "\\" not in text else text
-                )
-    yield from _CANDIDATES
-
-
-def _picks(matcher: Matcher, value: str) -> bool:
-    try:
-        same = (
-            value == matcher.value
-            if matcher.op in ("=", "!=")
-            else re.fullmatch(matcher.value, value) is not None
-        )
-    except re.error:
-        raise _Unknown from None
-    return same == (matcher.op in ("=", "=~"))
-
-
-def _series(metric: str, labels: Mapping[str, str]) -> str:
-    inside = ",".join(
-        f"{name}={quoted(value)}" for name, value in sorted(labels.items()) if name != "__name__"
-    )
-    return f"{metric}{{{inside}}}"
 
 
 def _summed(increments: Sequence[float]) -> tuple[float, ...]:
