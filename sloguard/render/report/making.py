@@ -88,6 +88,8 @@ def headline(model: Json) -> str:
     parts = []
     if weak["open"]:
         new = f", {weak['new']} of them new" if weak["new"] else ""
+        if weak["new"] == weak["open"]:
+            new = ", and new" if weak["open"] == 1 else ", all of them new"
         word = "weakness is" if weak["open"] == 1 else "weaknesses are"
         parts.append(f"{weak['open']} {word} open{new}")
     if weak["fixed"]:
