@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sloguard.core.budget_entries import MOST_SERIES, budget_entries, kept_histories
@@ -192,6 +192,7 @@ def test_the_guard_compares_what_was_spent(limit, verdict):
     assert made["spent"] == limit
 
 
+@settings(max_examples=25)
 @given(st.floats(0.1, 100), st.floats(0.0001, 0.5), st.floats(0.0001, 0.5))
 def test_a_higher_limit_never_makes_the_guard_worse(bad, one, other):
     low, high = sorted((one, other))
@@ -278,6 +279,7 @@ def test_the_guard_counts_like_an_slo_and_an_abort_comes_first():
 # The document.
 
 
+@settings(max_examples=25)
 @given(st.floats(0, 2), st.floats(0, 100))
 def test_what_is_left_after_is_what_was_left_less_what_was_spent(before, bad):
     entry = budget_entries([run_of(bad)], [history({A: before})], None, TIMELINE)[0]

@@ -57,7 +57,7 @@ def channels(tmp_path: Path, url: str = "http://127.0.0.1:1") -> list[ToolkitCha
     found = read_notifications(file)
     payloads = {"run-started": {"title": "x"}, "run-completed": JOURNAL}
     return [
-        ToolkitChannel(n, c, lambda event, _run: payloads.get(event))
+        ToolkitChannel(n, c, lambda event, _run: payloads.get(event), patience=0.0)
         for n, c in enumerate(found, 1)
     ]
 
