@@ -9,7 +9,7 @@ fault was cut short, could not be injected or was left, nothing is proven. ``sin
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sloguard.core.reporting import VerdictSource
@@ -80,6 +80,8 @@ class _Told:
 
     def __init__(self, frames: Frames, past: Past) -> None:
         self._frames, self._past = frames, past
+        # Services of one SLO come one after another, and share its history.
+        self._read: tuple[tuple[str, str], _Replay] | None = None
 
     def of(self, key: Key, rows: Sequence[Json]) -> Json:
         """``rows``: its decided ones, oldest first."""
@@ -115,7 +117,10 @@ class _Told:
     def _verdicts(self, key: Key, rows: Sequence[Json]) -> Iterable[tuple[str, float, str]]:
         if self._past.history is no_history:
             return [(row["run"], row["started_at"], row["verdict"]) for row in reversed(rows)]
-        return verdicts_of(self._past.history(key[0], key[1]), key[2])
+        place = key[:2]
+        if self._read is None or self._read[0] != place:
+            self._read = place, _Replay(self._past.history(*place))
+        return verdicts_of(self._read[1], key[2])
 
     def _since(self, key: Key, newest: Json, rows: Sequence[Json]) -> tuple[str, float]:
         """The first deviation after it was last met; as far back as anything is kept."""
@@ -128,6 +133,22 @@ class _Told:
             if verdict == "deviated":
                 found = (run, at)
         return found
+
+
+class _Replay:
+    """Verdicts that are read once, as far as anybody wants them, and told as often as asked."""
+
+    def __init__(self, source: Iterable[VerdictSource]) -> None:
+        self._source, self._seen = iter(source), list[VerdictSource]()
+
+    def __iter__(self) -> Iterator[VerdictSource]:
+        for at in itertools.count():
+            if at == len(self._seen):
+                try:
+                    self._seen.append(next(self._source))
+                except StopIteration:
+                    return
+            yield self._seen[at]
 
 
 def _state(rows: Sequence[Json], mine: Sequence[Json]) -> str:
