@@ -30,9 +30,24 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 REAL_CLUSTER = "SLOGUARD_TEST_KUBECONFIG"
 
 
+#: What waits longest begins first, so that no worker is left alone with it at the end.
+FIRST = (
+    "test_demo_tour",
+    "test_kubernetes_experiments",
+    "test_live_runs",
+    "test_adversity",
+    "test_service_killed",
+    "test_demo_environment",
+    "test_browser_pages",
+    "test_service_postgresql",
+    "test_compat_kubernetes",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The demo waits longest: it begins first, so that no worker is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.stem != "test_demo_tour")
+    """Files that take long first, as they stand there."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(FIRST)))
 
 
 @pytest.fixture

@@ -82,19 +82,19 @@ def runs(page: Page, shop: Shop, looks: Looks) -> dict[str, str]:
 
     stopped = _begun(page, "long", looks)
     page.locator("#readings tbody tr").first.wait_for()
-    page.locator("[data-phase=during][aria-current=step]").wait_for(timeout=20_000)
+    page.locator("[data-phase=during][aria-current=step]").wait_for(timeout=60_000)
     looks.at(page, "a live run")
     page.get_by_text("Stop this run…").click()
     page.get_by_label("Why (optional)").fill("lunch <b>break</b>")
     page.get_by_role("button", name="Stop and undo everything").click()
     page.get_by_role("heading", name="Verdict by SLO and phase").or_(
         page.get_by_role("heading", name="What happened", exact=True)
-    ).first.wait_for(timeout=20_000)
+    ).first.wait_for(timeout=60_000)
 
     watched = _begun(page, "short")
     page.locator("#readings tbody tr").first.wait_for()
     # It goes on to the verdict by itself.
-    page.get_by_role("heading", name="Verdict by SLO and phase").wait_for(timeout=40_000)
+    page.get_by_role("heading", name="Verdict by SLO and phase").wait_for(timeout=90_000)
     return {"stopped": stopped, "watched": watched}
 
 
@@ -103,7 +103,7 @@ def _begun(page: Page, experiment: str, looks: Looks | None = None) -> str:
     page.goto(f"/experiments/{experiment}")
     page.get_by_label("owner").fill("ada")
     page.get_by_role("button", name="Plan it").click()
-    page.get_by_role("heading", name="What it would hit").wait_for(timeout=20_000)
+    page.get_by_role("heading", name="What it would hit").wait_for(timeout=60_000)
     said = page.locator("main").inner_text()
     assert "can start" in said, said
     hit = page.get_by_role("region", name="What it would hit")
@@ -112,7 +112,7 @@ def _begun(page: Page, experiment: str, looks: Looks | None = None) -> str:
     if looks is not None:
         looks.at(page, "a plan")
     page.get_by_role("button", name="Run it now").click()
-    page.locator(".phases").wait_for(timeout=20_000)
+    page.locator(".phases").wait_for(timeout=60_000)
     assert page.url != planned
     return page.url
 

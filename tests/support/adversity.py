@@ -15,6 +15,7 @@ from typing import Any
 
 from sloguard.host.identity import read_stat
 from tests.support.command import start
+from tests.support.patience import PATIENCE
 from tests.support.servers import PrometheusServer
 
 #: Where the blocks from a file lie: 2026-01-01T00:00:00Z, 15 s apart.
@@ -121,8 +122,8 @@ class Scene:
 
     @staticmethod
     def wait_for(ready: Callable[[], object]) -> None:
-        """Until something is true; 60 s at most."""
-        deadline = time.monotonic() + 60
+        """Until something is true; two minutes at most."""
+        deadline = time.monotonic() + 2 * PATIENCE
         while not ready():
             if time.monotonic() > deadline:
                 raise AssertionError("it never came")

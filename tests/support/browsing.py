@@ -45,7 +45,7 @@ server.serve_forever()
 def is_answering(address: str) -> bool:
     """Whether there is an answer of 200."""
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with urllib.request.urlopen(address, timeout=30) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -113,7 +113,7 @@ class Shop:
             home=self.home,
             env=settings,
         )
-        eventually(lambda: is_answering(f"{self.url}/healthz"), seconds=30)
+        eventually(lambda: is_answering(f"{self.url}/healthz"), seconds=60)
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """The API's answer."""
@@ -134,7 +134,7 @@ class Shop:
             return ""
         self.process.terminate()
         try:
-            _, said = self.process.communicate(timeout=20)
+            _, said = self.process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             _, said = self.process.communicate()
@@ -155,7 +155,7 @@ def a_shop(home: Path) -> Iterator[Shop]:
         )
         prometheus.start()
         stack.callback(prometheus.stop)
-        eventually(lambda: _is_scraped(prometheus), seconds=20)
+        eventually(lambda: _is_scraped(prometheus), seconds=60)
         shop = Shop(home, prometheus, victims)
         shop.write("short", "3s", victims.word)
         shop.write("long", "60s", victims.word)
@@ -256,7 +256,7 @@ def until_drawn(page: Page) -> None:
         page.wait_for_timeout(100)
 
 
-def until_url(page: Page, part: str, seconds: float = 15) -> None:
+def until_url(page: Page, part: str, seconds: float = 60) -> None:
     """Wait until the page has gone on to such an address."""
     deadline = time.monotonic() + seconds
     while part not in page.url:

@@ -19,7 +19,7 @@ import psutil
 from tests.support.servers import free_port
 from tests.support.service import EXPERIMENT, SLOS
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Served:

@@ -24,7 +24,8 @@ from tests.support.command import environment
 from tests.support.patience import PATIENCE
 
 PHASES = {"before": "2s", "during": "3s", "after": "1s"}
-UP = {"name": "up", "query": 'up{job="itself"}', "objective": "> 0"}
+# No scrape: on a busy machine one may come too late, and then a run rightly does not start.
+UP = {"name": "up", "query": "vector(1)", "objective": "> 0"}
 FINE = {
     "type": "probe",
     "name": "fine",

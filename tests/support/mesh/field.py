@@ -32,11 +32,11 @@ TIMES = {
 }
 #: Seconds of history until the first point of ``before`` has its whole lookback.
 _HISTORY = 8.0
-#: Beginning costs most: one after the other, so that no scrape is late.
-_APART = 0.35
+#: Beginning costs most: one after the other, so that two processors keep up and no scrape is late.
+_APART = 0.7
 #: A world that has not looked for so long is no measure of time; it is tried again then.
 _LATE, _TRIES = 0.8, 3
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Field:
         return [f"{k}={v}" for k, v in {**fitting, **case.variables}.items()]
 
     def _await_scrapes(self) -> None:
-        ends, wanted = time.monotonic() + 30, len(self._cases)
+        ends, wanted = time.monotonic() + _PATIENCE, len(self._cases)
         while self._found("count(up == 1)") < wanted:
             assert time.monotonic() < ends, "Prometheus does not scrape all worlds"
             time.sleep(0.2)

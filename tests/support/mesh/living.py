@@ -16,7 +16,7 @@ from typing import Any
 from tests.support.mesh.shop import Shop
 
 #: How long a world may take for what it is asked, seconds.
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tests.support.mesh.inside"])
 
