@@ -158,7 +158,8 @@ def test_every_endpoint_declares_its_scope_and_says_what_it_is() -> None:
     assert len(declared) == len(ENDPOINTS)
     changing = {e.name for e in ENDPOINTS if e.method != "GET"} - {"experiments.validate"}
     assert {name for name in changing if declared[name] == PUBLIC} == {"login.enter", "login.leave"}
-    assert {declared[name] for name in changing} == {PUBLIC, "run", "admin"}
+    assert {declared[name] for name in changing} == {PUBLIC, "run", "admin", "webhook"}
+    assert [name for name in changing if declared[name] == "webhook"] == ["webhooks.alertmanager"]
     assert declared["runs.delete"] == "admin"
 
 

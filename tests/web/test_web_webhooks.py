@@ -215,3 +215,15 @@ def test_too_many_at_once_are_asked_to_come_again(tmp_path: Path) -> None:
     strangers = [send(made, body) for _ in range(30)]
     assert strangers[-1].status_code == 429
     made.store.dispose()
+
+
+def test_the_document_says_how_it_is_called(guarded: World) -> None:
+    _, reader = make_token(guarded, Scope.READ)
+    answer = guarded.client.get("/api/v1/openapi.json", headers=bearer(reader))
+    document = body_of(answer)
+    hook = document["paths"][PLACE]["post"]
+    assert hook["security"] == [{"token": ["webhook"]}, {"password": []}]
+    assert set(document["components"]["securitySchemes"]) == {"token", "password"}
+    assert {"200", "202", "401", "403", "503"} <= set(hook["responses"])
+    others = [o for path in document["paths"].values() for o in path.values() if o is not hook]
+    assert not any({"password": []} in other["security"] for other in others)
