@@ -200,7 +200,13 @@ class VerdictDocument(Open):
     timeline: Marks | None
     slos: list[SloVerdict]
     probes: list[dict[str, Any]]
-    alerts: list[dict[str, Any]]
+    alerts: list[dict[str, Any]] = Field(
+        description="alerts from the fault on; and expectations of alerts, each with a verdict"
+    )
+    alert_coverage: dict[str, Any] | None = Field(
+        None,
+        description="blind spots, each with a rule that is proposed, noise, and what was covered; where alerts were read",
+    )
     faults: list[dict[str, Any]]
     activities: list[dict[str, Any]]
 
