@@ -100,7 +100,7 @@ def ports(settings: Settings, store: Store, *, metrics: bool = True) -> Ports:
     from sloguard.engine.ports_bundle import Ports
 
     clusters = provide_clusters(settings)
-    alertmanager = open_alertmanager(settings)
+    alertmanager = _usable_alertmanager(settings, needed=metrics)
     return Ports(
         metrics=open_metrics(settings) if metrics else None,
         live=open_metrics(settings, deadline=LIVE_DEADLINE) if metrics else None,
@@ -108,9 +108,24 @@ def ports(settings: Settings, store: Store, *, metrics: bool = True) -> Ports:
         ledger=store,
         locks=CombinedLocks(FileLocks(settings.store.locks), LeaseLocks(clusters)),
         clusters=clusters,
-        alert_sources=alert_sources(settings, store, alertmanager),
+        alert_sources=[store] if alertmanager is None else [store, alertmanager],
         silences=alertmanager,
     )
+
+
+def _usable_alertmanager(settings: Settings, *, needed: bool) -> Alertmanager | None:
+    """That of the settings. What is wrong with these must not stand before an undo."""
+    import logging
+
+    from sloguard.ports.silences import AlertsError
+
+    try:
+        return open_alertmanager(settings)
+    except AlertsError as error:
+        if needed:
+            raise
+        logging.getLogger(__name__).warning("%s", error)
+        return None
 
 
 def open_alertmanager(settings: Settings) -> Alertmanager | None:
@@ -130,11 +145,9 @@ def open_alertmanager(settings: Settings) -> Alertmanager | None:
         raise AlertsError(str(error).replace("Prometheus", "Alertmanager")) from error
 
 
-def alert_sources(
-    settings: Settings, store: Store, alertmanager: Alertmanager | None = None
-) -> list[AlertSource]:
+def alert_sources(settings: Settings, store: Store) -> list[AlertSource]:
     """Who knows of alerts beside Prometheus: webhooks that came, and Alertmanager where one is set."""
-    found = alertmanager or open_alertmanager(settings)
+    found = open_alertmanager(settings)
     return [stored_alerts(settings, store), *([] if found is None else [found])]
 
 

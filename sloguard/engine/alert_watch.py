@@ -21,6 +21,9 @@ from sloguard.ports import Metrics
 from sloguard.ports.alerts import AlertSource
 from sloguard.ports.silences import Momentary
 
+#: After an answer at least so many times as long as it took is waited for the next one.
+_REST = 4.0
+
 
 class AlertWatch:
     """Watches while a run waits. ``tripped`` is handed the reason, once, and whether it is blind.
@@ -63,6 +66,8 @@ class AlertWatch:
         now = self._loop.now()
         if self._task is not None and self._task.done():
             task, self._task = self._task, None
+            # A large installation is not kept busy by being watched.
+            self._due = max(self._due, now + _REST * (now - self._asked_at))
             yield from self._taken(task)
         if self.guarding and self._unread_since is not None:
             away = now - self._unread_since

@@ -10,7 +10,8 @@ import pytest
 
 from sloguard.adapters.alertmanager import Alertmanager
 from sloguard.adapters.prometheus_settings import PrometheusSettings
-from sloguard.bootstrap import open_alertmanager
+from sloguard.adapters.store import Store
+from sloguard.bootstrap import open_alertmanager, ports
 from sloguard.core.alert_rules import Matcher
 from sloguard.core.text import iso_time
 from sloguard.ports.silences import AlertsError, AlertsRefused, AlertsUnreachable, Narrowing
@@ -187,3 +188,14 @@ def test_settings_reach_it_and_what_does_not_fit_is_told(tmp_path: Path) -> None
     )
     with pytest.raises(AlertsError, match=r"Alertmanager: .*http:// or https://.*no username"):
         open_alertmanager(wrong)
+
+
+def test_settings_that_do_not_fit_do_not_stand_before_an_undo(tmp_path: Path) -> None:
+    settings = load_settings(
+        environ={"SLOGUARD_ALERTMANAGER_URL": "ftp://a.test"}, directory=tmp_path
+    )
+    store = Store(str(tmp_path / "runs.db"))
+    with pytest.raises(AlertsError):
+        ports(settings, store)
+    assert ports(settings, store, metrics=False).silences is None
+    store.dispose()
