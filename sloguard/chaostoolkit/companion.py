@@ -399,9 +399,12 @@ class Companion:
         return Refusal(self._refused)
 
     def _shown(self) -> Experiment:
-        masked = self._masker.data
+        masked, text = self._masker.data, self._masker.text
         return replace(
             self.experiment,
+            title=text(self.experiment.title),
+            description=text(self.experiment.description),
+            tags=tuple(map(text, self.experiment.tags)),
             configuration=masked(self.experiment.configuration),
             secrets=masked(self.experiment.secrets),
         )

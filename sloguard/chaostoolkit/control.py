@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from sloguard.core.masking import Masker
 from sloguard.documents.problems import did_you_mean
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _companion(
     consumers: Sequence[Consumer] = ()
     if arguments.get("keep", True) is not False:
         _held.telling = Telling(settings, store)
-        consumers = _held.telling.around(store.recorder(experiment=_name(declared)).record)
+        consumers = _held.telling.around(store.recorder(experiment=_name(declared, secrets)).record)
     around = Surround(
         metrics=made.metrics,
         live=made.live or made.metrics,
@@ -182,9 +183,10 @@ def _companion(
     return Companion(experiment, around, _stop_run)
 
 
-def _name(declared: Mapping[str, Any]) -> str:
+def _name(declared: Mapping[str, Any], secrets: Mapping[str, Any]) -> str:
     """A name by which the runs of one experiment are found, for want of the file's."""
-    words = re.findall(r"[a-z0-9]+", str(declared.get("title", "")).lower())
+    title = Masker.of(secrets).text(str(declared.get("title", "")))
+    words = re.findall(r"[a-z0-9]+", title.lower())
     return "-".join(words)[:60].strip("-")
 
 

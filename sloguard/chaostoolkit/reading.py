@@ -70,7 +70,7 @@ def experiment_of(
     masker = Masker.of(secrets)
     # For people who read the run later. Recovery must find nothing in it that it could carry out.
     shown = {"name": "chaostoolkit", "experiment": masker.data(_plain(declared))}
-    kept = {**document, "secrets": {}, "extensions": [shown]}
+    kept = masker.data({**document, "secrets": {}, "extensions": [shown]})
     return replace(experiment, secrets=dict(secrets), declared=kept)
 
 

@@ -81,7 +81,8 @@ def slo(case: str, **more: Any) -> dict[str, Any]:
 
 def experiment(case: str, **more: Any) -> dict[str, Any]:
     return {
-        "title": f"Case {case}",
+        # The Chaos Toolkit fills this in before anybody sees it.
+        "title": f"Case {case} of ${{password}}",
         "description": "The shop is broken for a moment.",
         "phases": {"before": "2s", "during": "2s", "after": "3s"},
         "secrets": {"shop": {"password": {"type": "env", "key": "SHOP_PASSWORD"}}},
