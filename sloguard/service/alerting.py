@@ -91,10 +91,11 @@ class AlertDesk:
         self._pruned_at = float("-inf")
         self._failures: Counter[int] = Counter()
 
-    def turn(self) -> int:
-        """Work off what there is; how many payloads. Raises OutsideError where the store is away."""
+    def turn(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Work off what there is, unless it is to stop; how many payloads. Raises OutsideError where the store is
+        away."""
         count, spent = 0, 0.0
-        while self._store.payloads_wait():
+        while not stopping() and self._store.payloads_wait():
             if count:
                 self._pause(min(max(spent, PAUSE_SECONDS[0]), PAUSE_SECONDS[1]))
             begun = self._monotonic()

@@ -93,7 +93,7 @@ class Service:
 
     def _work_off(self, alerts: AlertDesk) -> None:
         while not self._stop.wait(alerting.LOOK_SECONDS):
-            self._quietly(alerts.turn)
+            self._quietly(lambda: alerts.turn(self._stop.is_set))
 
     def _make_reports(self, reports: ReportSchedule) -> None:
         while not self._stop.is_set():

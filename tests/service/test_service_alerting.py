@@ -161,3 +161,12 @@ def test_the_source_of_alerts_knows_how_long_silence_is_believed(store: Store) -
     desk(store).turn()
     assert len(StoredAlerts(store, 100.0).episodes(NOW + 90, NOW + 95)) == 1
     assert StoredAlerts(store, 100.0).episodes(NOW + 110, NOW + 115) == ()
+
+
+def test_whoever_is_to_stop_leaves_the_rest_for_the_next(store: Store) -> None:
+    for n in range(5):
+        keep(store, payload([alert(NOW - 60, service=f"{n}-{m}") for m in range(BITE_ALERTS)]))
+    asked = iter([False, False, True])
+    assert desk(store).turn(lambda: next(asked)) == 2
+    assert len(store.waiting_payloads(10)) == 3
+    assert desk(store).turn() == 3
