@@ -126,9 +126,8 @@ class InboxWriter:
                 self._turn.wait()
             if not mine.done:
                 self._writing = True
-                batch, self._waiting = self._waiting, []
         if not mine.done:
-            self._write_for(batch)
+            self._lead()
         if mine.error is not None:
             raise mine.error
 
@@ -140,27 +139,36 @@ class InboxWriter:
                 self._connection = None
         self.door.close()
 
-    def _write_for(self, batch: Sequence[_Ticket]) -> None:
+    def _lead(self) -> None:
+        """Write for all who wait."""
+        batch: list[_Ticket] = []
         error: StoreError | None = StoreError("the payload was not written")
         try:
-            self._write([ticket.payload for ticket in batch])
+            with self.door.entered():
+                # Taken as late as can be: whoever came while others were inside is with it.
+                batch = self._take()
+                self._write([ticket.payload for ticket in batch])
             error = None
         except StoreError as found:
             error = found
         finally:
             # Whatever happened, nobody waits for ever.
             with self._turn:
-                for ticket in batch:
+                for ticket in batch or self._take():
                     ticket.done, ticket.error = True, error
                 self._writing = False
                 self._turn.notify_all()
+
+    def _take(self) -> list[_Ticket]:
+        with self._turn:
+            batch, self._waiting = self._waiting, []
+        return batch
 
     def _write(self, payloads: Sequence[Received]) -> None:
         good = [p for p in payloads if not p.reason]
         bad = [p for p in payloads if p.reason]
         if self._database.is_sqlite:
-            with self.door.entered():
-                self._write_sqlite(good, bad)
+            self._write_sqlite(good, bad)
             return
         with self._database.writing() as connection:
             if good:
