@@ -248,8 +248,14 @@ def job_desk(settings: Settings, store: Store, known: Catalogue) -> JobDesk:
     """Where runs are asked for."""
     from sloguard.service.jobs import JobDesk
 
-    most = settings.serve.max_queue
-    return JobDesk(jobs=store, runs=store, catalogue=known, new_id=new_run_id, most=most)
+    return JobDesk(
+        jobs=store,
+        runs=store,
+        catalogue=known,
+        new_id=new_run_id,
+        most=settings.serve.max_queue,
+        targets=settings.serve.targets,
+    )
 
 
 def window_desk(settings: Settings, store: Store, known: Catalogue) -> WindowDesk:

@@ -155,11 +155,10 @@ def _check_directories(settings: Settings, wrong: _Wrong) -> None:
         elif not os.access(path, os.R_OK | os.X_OK):
             wrong(name, f"{place} may not be read", "read access to it")
     known = {os.path.abspath(os.path.expanduser(place)) for place in group.experiments}
-    for place in group.allow:
-        if os.path.abspath(os.path.expanduser(place)) not in known:
-            wrong(
-                "serve.allow", f"{place} is none of serve.experiments", "one of these directories"
-            )
+    for name, named in (("serve.allow", group.allow), ("serve.targets", group.targets)):
+        for place in named:
+            if os.path.abspath(os.path.expanduser(place)) not in known:
+                wrong(name, f"{place} is none of serve.experiments", "one of these directories")
 
 
 def _check_outside(settings: Settings, wrong: _Wrong) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sloguard.core.model import Json
 from sloguard.ports.service import Job, JobRequest, Jobs
-from sloguard.service.catalogue import Catalogue, NotUsable, usable
+from sloguard.service.catalogue import Catalogue, Entry, NotUsable, usable
 from sloguard.spec import SpecError, parse_slos
 
 #: A repeatable choice needs no more, and every database can keep it.
@@ -27,13 +28,17 @@ class RunIds(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDesk:
-    """Where the web pages hand in requests. ``new_id`` names runs; ``most``: how many may wait (0: any)."""
+    """Where the web pages hand in requests. ``new_id`` names runs; ``most``: how many may wait (0: any).
+
+    ``targets``: directories whose experiments work on one target, and its name; one runs there at a time.
+    """
 
     jobs: Jobs
     runs: RunIds
     catalogue: Catalogue
     new_id: Callable[[], str]
     most: int = 0
+    targets: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], float] = time.time
 
     def submit_run(
@@ -69,9 +74,16 @@ class JobDesk:
             requested_from=from_,
             idempotency_key=key,
             # A plan only looks, and stands in no run's way.
-            exclusive="" if dry_run else entry.name,
+            exclusive="" if dry_run else self._target_of(entry),
         )
         return self.jobs.enqueue(request, most=self.most)
+
+    def _target_of(self, entry: Entry) -> str:
+        """What no two runs may work on at once, as far as it is known before they look."""
+        for directory, name in self.targets.items():
+            if os.path.abspath(os.path.expanduser(directory)) == entry.directory:
+                return f"target:{name}"
+        return entry.name
 
     def submit_rejudge(
         self,

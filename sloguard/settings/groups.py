@@ -201,6 +201,12 @@ class ServeSettings:
         "DIRECTORY=process, DIRECTORY=python or DIRECTORY=process+python. Elsewhere they are refused.",
         "mapping",
     )
+    targets: Mapping[str, str] = setting(
+        {},
+        "Directories whose experiments work on one target, DIRECTORY=NAME: of one target one runs at a "
+        "time, the others wait.",
+        "mapping",
+    )
     slos: Path | None = setting(
         None,
         "Directory of named sets of SLOs, NAME.yaml each, by which windows are judged.",

@@ -189,6 +189,20 @@ def test_a_run_waits_in_the_queue_while_another_one_is_on_its_target(
     assert locks.taken
 
 
+def test_experiments_of_one_declared_target_run_one_at_a_time(work: Work) -> None:
+    for name in ("front", "back"):
+        work.write(name, stopping("x"))
+    work.desk = replace(work.desk, targets={f"{work.experiments}/": "shop"})
+    first, second = work.submit("front"), work.submit("back")
+    plan = work.submit("back", dry_run=True)
+    claimed = [work.opened.claim("here", limit=9) for _ in range(3)]
+    assert [job and job.id for job in claimed] == [first, plan, None]
+    work.opened.job_ended(first, JobState.ENDED)
+    after = work.opened.claim("here", limit=9)
+    assert after is not None
+    assert after.id == second
+
+
 def test_a_run_that_is_stopped_while_it_looks_does_not_wait(work: Work, victims: Victims) -> None:
     victims.start()
     work.write("shop", stopping(victims.word))

@@ -26,9 +26,9 @@ FREE = re.compile(
     r"|service|instance|severity|tags|target|tool|hint"
 )
 #: What a rule of the url map asks for.
-ARGUMENTS = {"revision": "x", "name": "site.css", "format": "svg", "form": "csv"}
+ARGUMENTS = {"revision": "x", "name": "site.css", "format": "svg", "form": "csv", "shape": "md"}
 #: Kinds of things that a run, an experiment or a window in an address can be.
-NAMED = {"run": (RUN, LIVE), "experiment": ("evil", "broken"), "window": ()}
+NAMED = {"run": (RUN, LIVE), "experiment": ("evil", "broken"), "window": (), "report": ()}
 
 
 _ELSEWHERE = ("javascript:", "data:", "vbscript:", "//", "http:", "https:")

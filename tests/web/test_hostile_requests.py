@@ -97,7 +97,9 @@ def test_a_huge_body_is_not_even_read(world: World) -> None:
             content_type=endpoint.raw[0] if endpoint.raw else JSON,
             environ_overrides={"CONTENT_LENGTH": str(1 << 40)},
         )
-        assert answer.status_code == 413, endpoint.name
+        # Of what Alertmanager sends the beginning is kept, for whoever wants to know what it was.
+        expected = (400, 413) if endpoint.name == "webhooks.alertmanager" else (413,)
+        assert answer.status_code in expected, endpoint.name
 
 
 TRICKS = [
@@ -205,7 +207,7 @@ def test_no_parameter_reaches_the_database_as_more_than_a_value(world: World, te
 
 
 def test_a_search_takes_wildcards_for_what_they_are(world: World) -> None:
-    for text in ("%", "_", "Losing%", "L_sing"):
+    for text in ("%", "_", "%osing", "L_sing", "' OR '1'='1", "x' UNION SELECT 1 --", "\0", "\\"):
         answer = world.client.get("/search", query_string={"q": text})
         assert answer.status_code == 200
         assert f"/runs/{stored.RUN}" not in answer.get_data(as_text=True), text
