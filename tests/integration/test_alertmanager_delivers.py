@@ -23,7 +23,6 @@ from tests.support.calling import eventually
 from tests.support.command import sloguard
 from tests.support.served import Served, serving
 from tests.support.servers import AlertmanagerServer, PrometheusServer
-from tests.support.web import serve
 
 pytestmark = pytest.mark.integration
 RULE = {
@@ -163,24 +162,6 @@ def test_a_password_will_do_for_it(
     )
     post(alertmanager, "ByPassword")
     eventually(lambda: known(store, "ByPassword"))
-
-
-def test_an_answer_that_it_does_not_get_is_asked_for_again(
-    start_alertmanager: Callable[..., AlertmanagerServer],
-) -> None:
-    """What 503 and what 200 with a reason mean to a real Alertmanager."""
-    with serve() as web:
-        alertmanager = start_alertmanager(webhook=f"{web.url}/status/503")
-        post(alertmanager, "first")
-        eventually(lambda: len(web.seen) >= 3)
-        assert len({json.loads(one.body)["groupKey"] for one in web.seen}) == 1
-    with serve() as web:
-        alertmanager = start_alertmanager(webhook=f"{web.url}/json")
-        post(alertmanager, "first")
-        eventually(lambda: len(web.seen) == 1)
-        post(alertmanager, "second")
-        eventually(lambda: len(web.seen) == 2)
-        assert [len(json.loads(one.body)["alerts"]) for one in web.seen] == [1, 1]
 
 
 def post(alertmanager: AlertmanagerServer, name: str) -> None:
