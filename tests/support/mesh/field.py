@@ -24,11 +24,11 @@ INTERVAL = "1s"
 #: The phases of the experiments, shortened as far as the lookback allows.
 TIMES = {
     "before": "3s",
-    "during": "6s",
+    "during": "8s",
     "after": "9s",
     "lookback": "4s",
     "recover_within": "6s",
-    "felt_within": "5s",
+    "felt_within": "7s",
 }
 #: Seconds of history until the first point of ``before`` has its whole lookback.
 _HISTORY = 8.0

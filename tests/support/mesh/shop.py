@@ -68,7 +68,7 @@ def alone(namespace: str) -> Shop:
 
 def fragile(namespace: str) -> Shop:
     """One of each, which takes long to come back; nobody tries again, nobody does without anything."""
-    poor = {"replicas": 1, "retries": 0, "startup": 10.0, "capacity": 70.0, "budget": None}
+    poor = {"replicas": 1, "retries": 0, "startup": 13.0, "capacity": 70.0, "budget": None}
     return Shop(
         namespace,
         (
