@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from sloguard.service.jobs import JobDesk
     from sloguard.service.notices import Notices
     from sloguard.service.outbox import Courier
-    from sloguard.service.reporting import ReportDesk, ReportSchedule, ReportWriter
+    from sloguard.service.report_schedule import ReportSchedule, ReportWriter
+    from sloguard.service.reporting import ReportDesk
     from sloguard.service.running import Service
     from sloguard.service.windows import WindowDesk
     from sloguard.service.worker import Bench
@@ -565,7 +566,7 @@ def report_schedule(
     """What makes the report of each week, and forgets old ones. Raises OutsideError."""
     from sloguard.ports import OutsideError
     from sloguard.render.report import ReportError
-    from sloguard.service.reporting import ReportSchedule, Rhythm, page_link
+    from sloguard.service.report_schedule import ReportSchedule, Rhythm, page_link
     from sloguard.settings.reports import DAYS
 
     group, rhythm = settings.reports, None

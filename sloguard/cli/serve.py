@@ -123,7 +123,7 @@ def _where(settings: Settings, wrong: _Wrong) -> tuple[str, int]:
 
 def _check_reports(settings: Settings, wrong: _Wrong) -> None:
     from sloguard.render.report import ReportError
-    from sloguard.service.reporting import Rhythm
+    from sloguard.service.report_schedule import Rhythm
 
     group = settings.reports
     for name, at, zone in (

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from sloguard.ports import OutsideError
-from sloguard.service import alerting, reporting
+from sloguard.service import alerting, report_schedule
 from sloguard.service.alerting import AlertDesk
 from sloguard.service.executor import LOOK_SECONDS, Dispatcher
 from sloguard.service.outbox import Courier
-from sloguard.service.reporting import ReportSchedule
+from sloguard.service.report_schedule import ReportSchedule
 from sloguard.service.starting import TURN_SECONDS, Janitor
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Service:
     def _make_reports(self, reports: ReportSchedule) -> None:
         while not self._stop.is_set():
             self._quietly(reports.turn)
-            self._stop.wait(reporting.LOOK_SECONDS)
+            self._stop.wait(report_schedule.LOOK_SECONDS)
 
     def _look_around(self) -> None:
         while not self._stop.is_set():

@@ -15,13 +15,8 @@ from sloguard.ports import OutsideError
 from sloguard.ports.outbox import Draft
 from sloguard.render.report import ReportError
 from sloguard.render.report.period import Period
-from sloguard.service.reporting import (
-    AGAIN_SECONDS,
-    ReportSchedule,
-    Rhythm,
-    page_link,
-    services_in,
-)
+from sloguard.service.report_schedule import AGAIN_SECONDS, ReportSchedule, Rhythm, page_link
+from sloguard.service.reporting import services_in
 
 BERLIN = Rhythm.of(0, "07:00", "Europe/Berlin")
 

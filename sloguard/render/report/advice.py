@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sloguard.core.text import format_duration, format_value
-from sloguard.render.report.weekly import Frames, Json, records
+from sloguard.render.report.tables import Frames, Json, records
 
 Model = Mapping[str, Any]
 #: Nobody does more in a week.

@@ -13,10 +13,9 @@ from sloguard.render.report.known import Known, Past
 from sloguard.render.report.period import Period
 from sloguard.render.report.radius import radius_sums
 from sloguard.render.report.rows import Rows
+from sloguard.render.report.tables import Frames, Json
 from sloguard.render.report.weaknesses import weakness_sums
 from sloguard.render.report.weekly import (
-    Frames,
-    Json,
     alert_sums,
     budget_sums,
     recovery_sums,

@@ -15,7 +15,7 @@ import pandas as pd
 from sloguard.core.reporting import ExperimentPast
 from sloguard.core.text import iso_time
 from sloguard.render.report.known import Known, Past
-from sloguard.render.report.weekly import Frames, Json
+from sloguard.render.report.tables import Frames, Json
 
 #: Without a success for so long an experiment is told of, in seconds.
 STALE_SECONDS = 30 * 86400.0

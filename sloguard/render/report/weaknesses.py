@@ -16,7 +16,7 @@ from sloguard.core.reporting import VerdictSource
 from sloguard.core.text import iso_time
 from sloguard.render.report.known import Past, no_history
 from sloguard.render.report.rows import RANKS, service_of
-from sloguard.render.report.weekly import Frames, Json, records
+from sloguard.render.report.tables import Frames, Json, records
 
 Key = tuple[str, str, str]
 #: So many are told one by one.
