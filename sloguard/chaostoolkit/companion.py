@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sloguard.chaostoolkit.budgets import Budgets
 from sloguard.chaostoolkit.reading import activities_of, moment, probes_of
 from sloguard.core.alerting import judge_alerts
 from sloguard.core.document import document
@@ -96,10 +97,12 @@ class Companion:
     _rolled_back: bool = False
     _loop: Loop = field(init=False)
     _masker: Masker = field(init=False)
+    _budgets: Budgets = field(init=False)
 
     def __post_init__(self) -> None:
         self._loop = Loop(self.around.clock, Threads())
         self._masker = Masker.of(self.experiment.secrets)
+        self._budgets = Budgets(self.experiment, self.around.metrics, self.around.options)
 
     @property
     def offset(self) -> float:
@@ -143,17 +146,29 @@ class Companion:
             raise self._refusal("; ".join(against))
 
     def gate(self) -> None:
-        """Judge ``before``, from what Prometheus already has. Raises Refusal unless it is met."""
-        before = self.experiment.phases.before
+        """Judge ``before``, from what Prometheus already has, and what is left of the error budgets.
+
+        Raises Refusal unless the steady state is met and enough is left.
+        """
         self._tell(PhaseStarted(self.now(), PhaseName.BEFORE))
-        if before <= 0:
-            return
-        missing = missing_history(self.around.metrics, self.now(), before)
+        if self.experiment.phases.before > 0:
+            self._gate_slos()
+        spent = self._budgets.gate(self.now())
+        if not spent and self._queries is not None:
+            spent = self._budgets.prepare(
+                self._queries, lambda: self._marks.fault, lambda: self._phase
+            )
+        if spent:
+            raise self._refusal(spent)
+
+    def _gate_slos(self) -> None:
+        missing = missing_history(self.around.metrics, self.now(), self.experiment.phases.before)
         results = self._judge_before()
         if missing > 0 and not any(result.verdict is Verdict.DEVIATED for result in results):
             # A breach that history already shows is not worth the wait.
             self._wait_until(self.now() + missing, "for Prometheus to have all of 'before'")
             results = self._judge_before()
+        self._budgets.before = results
         against = [result.reason for result in results if result.verdict.rank > Verdict.MET.rank]
         if against:
             for result in results:
@@ -180,7 +195,7 @@ class Companion:
         self._marks.start = min(self._marks.start or now, now)
         until = now + self.experiment.phases.during
         self._tell(PhaseStarted(now, PhaseName.DURING, until))
-        guarded = self.experiment.guards or self.experiment.alerts.abort_on
+        guarded = self.experiment.guards or self.experiment.alerts.abort_on or self._budgets.watches
         if guarded and self._queries is not None:
             self._watching = threading.Thread(target=self._watch, name="guards", daemon=True)
             self._watching.start()
@@ -221,6 +236,8 @@ class Companion:
             self.around.options,
             self._trip,
         )
+        for watch in self._budgets.watches:
+            watcher.add(watch)
         watcher.start_guarding()
         alerts = AlertWatch(
             loop,
@@ -273,7 +290,10 @@ class Companion:
         refused = self._refused or _refused_by(journal)
         if refused or self._marks.fault is None:
             reason = refused or f"the method was not begun: {journal.get('status')}"
-            return self._end(replace(facts, not_started=reason, notes=tuple(self._notes)))
+            budget = self._budgets.entries((), None)
+            return self._end(
+                replace(facts, not_started=reason, notes=tuple(self._notes), budget=budget)
+            )
         interrupted = ""
         if journal.get("status") in ("interrupted", "aborted") and not self.stopped:
             interrupted = f"the Chaos Toolkit's run was {journal['status']}"
@@ -311,6 +331,7 @@ class Companion:
             alert_scope=held.scope,
             aborted=self._tripped or interrupted,
             inconclusive=(self._blind,) if self._blind else (),
+            budget=self._budgets.entries(judged, timeline),
             notes=(*self._notes, *collected.notes, *held.notes),
         )
 
@@ -371,6 +392,10 @@ class Companion:
     # Small things.
 
     @property
+    def _phase(self) -> PhaseName:
+        return PhaseName.DURING if self._marks.restored is None else PhaseName.AFTER
+
+    @property
     def _window(self) -> float:
         return self.experiment.phases.during + self.experiment.phases.after
 
@@ -389,6 +414,7 @@ class Companion:
                 self.around.metrics,
                 self.around.options,
                 patience=patience,
+                sources=self.around.sources,
                 alerts_alone=self.experiment.alerts.declared,
                 **more,
             )

@@ -57,11 +57,12 @@ _held = _Held()
 
 
 def configure_control(
-    experiment: Mapping[str, Any] | None = None, event_registry: Any = None, **_arguments: Any
+    experiment: Mapping[str, Any] | None = None, event_registry: Any = None, **arguments: Any
 ) -> None:
     """Called first. A guard that stops the method must not leave the fault behind."""
     _held.companion, _held.broken, _held.lenient, _held.telling = None, "", False, None
-    if experiment is not None and experiment.get("abort-when") and event_registry is not None:
+    slos = str(arguments.get("slos") or "")
+    if event_registry is not None and _can_stop(experiment or {}, slos):
         event_registry.register(_roll_back_always())
 
 
@@ -228,6 +229,28 @@ def _stop_run(reason: str) -> None:
 
     log.critical("sloguard: %s", reason)
     exit_gracefully()
+
+
+def _can_stop(experiment: Mapping[str, Any], slos: str) -> bool:
+    """Whether anything may end the method early: a guard, an alert, a budget; here, or in the file of SLOs."""
+    alerts, budget = experiment.get("alerts"), experiment.get("budget")
+    if experiment.get("abort-when"):
+        return True
+    if isinstance(alerts, Mapping) and alerts.get("abort_on"):
+        return True
+    if isinstance(budget, Mapping) and budget.get("abort_when"):
+        return True
+    if not slos:
+        return False
+    from sloguard.documents.problems import DocumentError
+    from sloguard.spec import parse_slos
+
+    try:
+        other = parse_slos(slos)
+    except (DocumentError, OSError):
+        # The next hook says so, and interrupts.
+        return False
+    return bool(other.alerts.abort_on) or (other.budget is not None and other.budget.guards)
 
 
 def _roll_back_always() -> Any:

@@ -37,12 +37,13 @@ def experiment_of(
 ) -> Experiment:
     """The SLOs, phases and guards of an experiment, its variables resolved by the Chaos Toolkit.
 
-    ``slos``: a file with a list of SLOs, which join the experiment's own; its phases count where the
-    experiment declares none. Raises NothingToJudge.
+    ``slos``: a file with a list of SLOs, which join the experiment's own; its phases, alerts and budget
+    count where the experiment declares none. Raises NothingToJudge.
     """
     hypothesis = declared.get("steady-state-hypothesis") or {}
     own: dict[str, Any] = {key: declared[key] for key in _OWN if declared.get(key) is not None}
-    own.setdefault("description", "")
+    # Nothing is judged by it; the Chaos Toolkit has said already where one is missing.
+    own["description"] = own.get("description") or declared.get("title", "")
     document = {
         **own,
         "configuration": dict(configuration),
@@ -56,7 +57,7 @@ def experiment_of(
     try:
         experiment = load(document, environ={})
         if slos:
-            experiment = _joined(experiment, parse_slos(slos), "phases" in own)
+            experiment = _joined(experiment, parse_slos(slos), own)
     except DocumentError as error:
         problems = "; ".join(str(problem) for problem in error.problems) or str(error)
         raise NothingToJudge(problems) from None
@@ -74,15 +75,20 @@ def experiment_of(
     return replace(experiment, secrets=dict(secrets), declared=kept)
 
 
-def _joined(experiment: Experiment, other: Experiment, has_phases: bool) -> Experiment:
+def _joined(experiment: Experiment, other: Experiment, own: Mapping[str, Any]) -> Experiment:
     taken = {slo.name for slo in experiment.slos}
     twice = [slo.name for slo in other.slos if slo.name in taken]
     if twice:
         raise NothingToJudge(
             f"{Path(other.source).name} and the experiment both have an SLO '{twice[0]}'; rename one"
         )
-    phases = experiment.phases if has_phases else other.phases
-    return replace(experiment, slos=(*experiment.slos, *other.slos), phases=phases)
+    return replace(
+        experiment,
+        slos=(*experiment.slos, *other.slos),
+        phases=experiment.phases if "phases" in own else other.phases,
+        alerts=experiment.alerts if "alerts" in own else other.alerts,
+        budget=experiment.budget if "budget" in own else other.budget,
+    )
 
 
 def _plain(value: Any) -> Any:

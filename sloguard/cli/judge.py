@@ -168,7 +168,7 @@ def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str,
         activities=stored.activities if other is None else (),
         alerts=tuple((stored.document or {}).get("alerts", ())) if held is None else held.entries,
         alert_scope=None if held is None else held.scope,
-        budget=again(judged, stored.document, stored.timeline),
+        budget=again(judged, stored.document, other, stored.timeline),
     )
     return _say(document(facts), judged, stored.timeline, stored.surroundings, flags)
 

@@ -138,7 +138,8 @@ def _again(
     """An expectation with what it would be judged as today, where that is something else."""
     concerned = tuple(one for one in firing if scope.where.holds(one.episode.labels))
     made = _judgement(entry, Seen(concerned, timeline, scope.unknown))
-    again: Entry = dict(entry)
+    # What an earlier delivery made of it may not hold any more: an alert that fired late, and then for too long.
+    again: Entry = {k: v for k, v in entry.items() if k not in ("late_verdict", "late_reason")}
     if str(made.verdict) != entry["verdict"]:
         again.update(late_verdict=str(made.verdict), late_reason=made.reason)
     return again

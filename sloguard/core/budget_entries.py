@@ -149,6 +149,25 @@ def kept_histories(entries: Iterable[Mapping[str, Any]], slos: Iterable[Slo]) ->
     ]
 
 
+def kept_limits(entries: Iterable[Mapping[str, Any]]) -> Budget | None:
+    """What the document of a run kept of its limits; None where it had none."""
+    limited = [entry for entry in entries if entry.get("gate") or entry.get("guard")]
+    if not limited:
+        return None
+    # The same for every SLO that they are about; an SLO that was not judged has no guard.
+    gate: Mapping[str, Any] = next((e["gate"] for e in limited if e.get("gate")), {})
+    guard: Mapping[str, Any] = next((e["guard"] for e in limited if e.get("guard")), {})
+    usual = Budget()
+    return Budget(
+        slos=tuple(entry["slo"] for entry in limited),
+        keep_at_least=gate.get("keep_at_least"),
+        min_history=gate.get("min_history", usual.min_history),
+        abort_spent=guard.get("spent"),
+        abort_burn_rate=guard.get("burn_rate"),
+        hold_for=guard.get("for_seconds", usual.hold_for),
+    )
+
+
 def _kept(entry: Mapping[str, Any]) -> History:
     spent = {
         tuple(sorted(row["labels"].items())): 1.0 - row["left_before"]

@@ -8,31 +8,62 @@ The verdict does not depend on it: it is judged again, from all samples, once th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from sloguard.core.budget import burning_shares
 from sloguard.core.comparing import assess
-from sloguard.core.model import Budget, Guard, PhaseName, Slo
+from sloguard.core.model import Budget, Experiment, Guard, PhaseName, Slo
 from sloguard.core.objective import EQUAL_WITHIN
+from sloguard.core.results import SloResult
 from sloguard.core.series import LabelSet
 from sloguard.core.spending import usual_totals
 from sloguard.core.text import format_duration, format_series, format_time, format_value
 from sloguard.engine.gate import baselines
 from sloguard.engine.guard import Answers, GuardWatch, nameless, shown
+from sloguard.engine.options import Options
+from sloguard.engine.queries import Queries
 from sloguard.engine.session import NotStarted, Session
 from sloguard.engine.watch import Watcher
 
 
 def guard_budgets(session: Session, watcher: Watcher) -> None:
     """Watch the budgets too; raises NotStarted where what a run spends could not be told."""
-    limits, queries = session.experiment.budget, session.queries
-    if limits is None or not limits.guards or queries is None:
+    if session.queries is None:
         return
-    evidence = {result.name: result.evidence for result in session.gate}
-    named = baselines(session.gate)
-    for slo in limits.of(session.experiment.slos):
+    found = budget_watches(
+        session.experiment,
+        session.gate,
+        session.queries,
+        session.options,
+        fault=lambda: session.fault,
+        phase=lambda: session.phase,
+    )
+    for watch in found:
+        watcher.add(watch)
+
+
+def budget_watches(
+    experiment: Experiment,
+    gate: Sequence[SloResult],
+    queries: Queries,
+    options: Options,
+    *,
+    fault: Callable[[], float | None],
+    phase: Callable[[], PhaseName],
+) -> list[BudgetWatch]:
+    """A guard for every budget that has one. ``gate``: what was judged of the time before the fault.
+
+    Raises NotStarted where what a run spends could not be told.
+    """
+    limits = experiment.budget
+    if limits is None or not limits.guards:
+        return []
+    evidence = {result.name: result.evidence for result in gate}
+    named = baselines(tuple(gate))
+    made = []
+    for slo in limits.of(experiment.slos):
         usual = usual_totals(evidence[slo.name]) if slo.name in evidence else {}
         if slo.is_pair and not usual and limits.abort_spent is not None:
             raise NotStarted(
@@ -40,18 +71,18 @@ def guard_budgets(session: Session, watcher: Watcher) -> None:
                 "to measure it by"
             )
         asked = queries.slos[slo.name]
-        watcher.add(
-            BudgetWatch(
-                slo,
-                limits,
-                usual=usual,
-                baselines=named.get(slo.name, {}),
-                interval=asked.scrape_interval or session.options.fallback_step,
-                same_metric=asked.same_metric,
-                fault=lambda: session.fault,
-                phase=lambda: session.phase,
-            )
+        watch = BudgetWatch(
+            slo,
+            limits,
+            usual=usual,
+            baselines=named.get(slo.name, {}),
+            interval=asked.scrape_interval or options.fallback_step,
+            same_metric=asked.same_metric,
+            fault=fault,
+            phase=phase,
         )
+        made.append(watch)
+    return made
 
 
 class BudgetWatch(GuardWatch):

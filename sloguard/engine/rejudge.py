@@ -8,7 +8,7 @@ from typing import Any
 
 from sloguard.core.alerting import AlertsJudged, AlertsRead, judge_alerts, scope_of
 from sloguard.core.amending import told_episodes
-from sloguard.core.budget_entries import Entry, budget_entries, kept_histories
+from sloguard.core.budget_entries import Entry, budget_entries, kept_histories, kept_limits
 from sloguard.core.model import Experiment, Slo, Timeline
 from sloguard.core.results import SloResult
 from sloguard.core.series import SloEvidence
@@ -27,12 +27,19 @@ def rejudge(evidence: Sequence[SloEvidence], slos: Sequence[Slo]) -> tuple[SloEv
 
 
 def budget_again(
-    results: Sequence[SloResult], kept: Mapping[str, Any] | None, timeline: Timeline
+    results: Sequence[SloResult],
+    kept: Mapping[str, Any] | None,
+    other: Experiment | None,
+    timeline: Timeline,
 ) -> tuple[Entry, ...]:
-    """The error budgets of a judgement from what the run's own document (``kept``) says was left before."""
+    """The error budgets of a judgement from what the run's own document (``kept``) says was left before.
+
+    Their limits are those of ``other``; without it the run's own.
+    """
     entries = (kept or {}).get("budget") or ()
     found = kept_histories(entries, [result.evidence.slo for result in results])
-    return budget_entries(results, found, None, timeline)
+    limits = kept_limits(entries) if other is None else other.budget
+    return budget_entries(results, found, limits, timeline)
 
 
 def alerts_again(

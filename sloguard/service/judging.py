@@ -126,7 +126,7 @@ def judge_again(
         alerts=tuple((stored.document or {}).get("alerts", ())) if held is None else held.entries,
         alert_scope=None if held is None else held.scope,
         notes=(f"judged again from the samples of run {stored.id}",),
-        budget=budget_again(slos, stored.document, timeline),
+        budget=budget_again(slos, stored.document, other, timeline),
     )
     experiment = Experiment(
         title=stored.title,

@@ -303,6 +303,20 @@ def test_an_expected_alert_that_comes_late_leaves_the_verdict_as_it_was() -> Non
     assert after["outcome"] == before["outcome"] == "deviated"
 
 
+def test_what_a_late_verdict_said_goes_when_it_no_longer_holds() -> None:
+    before = verdict(expect=(ExpectedAlert(HIGH, 60.0, 150.0),))
+    fires = amended(before, [alert(20, origin="webhook")])
+    assert fires is not None
+    (entry,) = expectations(fires["alerts"])
+    assert (entry["verdict"], entry["late_verdict"]) == ("deviated", "inconclusive")
+    over = amended(fires, [alert(20, 400, origin="webhook")])
+    assert over is not None
+    (entry,) = expectations(over["alerts"])
+    assert entry["verdict"] == "deviated"
+    assert "late_verdict" not in entry
+    assert "late_reason" not in entry
+
+
 @pytest.mark.parametrize("span", [(-50, -10), (181, None)])
 def test_what_is_not_of_the_run_changes_nothing(span: Any) -> None:
     assert amended(verdict(), [alert(*span, origin="webhook")]) is None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from sloguard.core.document import document
 from sloguard.core.events import GuardTripped, Preflight
 from sloguard.core.model import Budget, Outcome, PhaseName, Phases, Timeline
 from sloguard.core.series import Sample, Vector, label_set
 from sloguard.engine.budget_watch import BudgetWatch
 from sloguard.engine.budgeting import histories
 from sloguard.engine.dry import dry_run
+from sloguard.engine.rejudge import budget_again
 from sloguard.engine.window import judge_window
 from sloguard.ports import AnswerTooLarge, BadQuery, MetricsUnreachable
 from tests.fakes.metrics import FakeMetrics
@@ -398,3 +402,24 @@ def test_the_method_and_its_order_are_as_ever():
     here = world()
     ended(here.run(trial(Budget(keep_at_least=0.1, abort_spent=0.9), method=(breaking(),))))
     assert here.log == ["break a", "undo a"]
+
+
+# Judged again.
+
+
+def test_judged_again_the_limits_of_a_run_count_and_so_do_those_of_others():
+    here = world()
+    limits = Budget(keep_at_least=0.2, abort_burn_rate=49, hold_for=60)
+    made = trial(limits)
+    last = ended(here.run(made))
+    stricter = replace(made, budget=replace(limits, hold_for=0.0))
+    facts = judge_window(stricter, last.timeline, here.metrics, here.clock)
+    kept = document(facts)
+    assert (kept["outcome"], kept["budget"][0]["guard"]["verdict"]) == ("deviated", "deviated")
+    again = budget_again(facts.slos, kept, None, last.timeline)
+    assert again[0]["guard"] == kept["budget"][0]["guard"]
+    assert again[0]["gate"] == kept["budget"][0]["gate"]
+    other = replace(made, budget=Budget(abort_burn_rate=1000))
+    assert budget_again(facts.slos, kept, other, last.timeline)[0]["guard"]["verdict"] == "met"
+    none = replace(made, budget=None)
+    assert "guard" not in budget_again(facts.slos, kept, none, last.timeline)[0]
