@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables; 1 where a target is missed."""
     parser = argparse.ArgumentParser(prog="benchmarks.web")
     parser.add_argument("--runs", type=int, nargs="+", default=[100, 10_000, 100_000])
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--seconds", type=float, default=9.0)
     parser.add_argument("--clients", type=int, default=8)
     given = parser.parse_args(arguments)
     missed = 0
@@ -226,7 +226,7 @@ class Turn:
     @property
     def cost(self) -> float:
         """Seconds of a processor for one answer. What else the machine does changes it little."""
-        return self.spent / self.count
+        return self.spent / max(1, self.count)
 
 
 def _by_wrk(port: int, path: str, clients: int, script: str) -> Turn:
@@ -278,7 +278,7 @@ def _table(turns: dict[str, list[Turn]]) -> int:
         rate = statistics.median(turn.rate for turn in found)
         # Of each turn against the bare route's beside it: what else the machine did hit both.
         pairs = zip(found, turns["bare route"], strict=True)
-        ratio = statistics.median(turn.rate / bare.rate for turn, bare in pairs)
+        ratio = statistics.median(turn.rate / max(bare.rate, 1.0) for turn, bare in pairs)
         cost = statistics.median(turn.cost for turn in found)
         half = statistics.median(turn.half for turn in found)
         most = statistics.median(turn.most for turn in found)
