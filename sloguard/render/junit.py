@@ -1,4 +1,4 @@
-"""A verdict as JUnit XML: a suite a run, a case an SLO, probe, expected alert and action, as CI systems show them."""
+"""A verdict as JUnit XML: a suite a run, a case an SLO, probe, expected alert, budget's guard and action, as CI systems show them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,17 @@ def junit(document: Document) -> str:
     for one in expectations_of(document):
         case = ET.SubElement(suite, "testcase", classname="alerts", name=_clean(one.title))
         _judged(case, one.verdict, one.reason)
+    for entry in document.get("budget", ()):
+        if guard := entry.get("guard"):
+            case = ET.SubElement(suite, "testcase", classname="budget", name=_clean(entry["slo"]))
+            _judged(case, Verdict(guard["verdict"]), guard["reason"])
     for activity in document.get("activities", ()):
         if activity["type"] == "action":
             _action_case(suite, activity)
-    if document["outcome"] in ("not-started", "aborted", "not-restored") or not rows:
+    # Whatever the outcome stands on, a suite without a failure is that of a run that is met.
+    told = suite.findall("testcase/failure") + suite.findall("testcase/error")
+    ended_early = document["outcome"] in ("not-started", "aborted", "not-restored")
+    if ended_early or not rows or (document["outcome"] != "met" and not told):
         case = ET.SubElement(suite, "testcase", classname="sloguard", name="run")
         _problem(case, "error", document["outcome"], document["reason"])
     for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):

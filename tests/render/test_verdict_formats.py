@@ -20,6 +20,7 @@ from sloguard.core.model import (
 from sloguard.core.outcome import ProbeResult, RunFacts
 from tests.support.evidence import FAULT, between, evidence_of, marks, rule, slo
 from tests.support.golden import same_as_golden
+from tests.support.notices import BUDGET
 
 NAME_OF_ENDING = {"txt": "text", "json": "json", "xml": "junit", "md": "markdown"}
 
@@ -108,6 +109,26 @@ def test_junit_never_shows_a_lack_of_evidence_as_passed() -> None:
     assert states["p99-latency"] == ["error"]
     assert states["front answers"] == []
     assert (suite.get("failures"), suite.get("errors")) == ("1", "1")
+
+
+def test_junit_is_red_for_a_budget_and_for_whatever_else_an_outcome_stands_on() -> None:
+    held = judge_slo(
+        evidence_of(slo("< 1%"), marks(), {"query": {"front": 0.001}}, lookback=30.0), marks()
+    )
+    calm = RunFacts(experiment="x", timeline=marks(), slos=(held,))
+    assert problems(calm) == {}
+    entry = {"slo": "errors", "guard": {"verdict": "deviated", "reason": "errors spent too much"}}
+    spent = replace(calm, budget=({**BUDGET, **entry},))
+    assert document(spent)["outcome"] == "deviated"
+    assert problems(spent) == {"errors": ("failure", "errors spent too much")}
+    blind = replace(calm, inconclusive=("a guard could not be read",))
+    assert problems(blind) == {"run": ("error", "a guard could not be read")}
+
+
+def problems(made: RunFacts) -> dict[str | None, tuple[str, str | None]]:
+    """The cases that did not pass, by name: what they are, and the message."""
+    root = ET.fromstring(rendered(document(made), "junit"))
+    return {c.get("name"): (p.tag, p.get("message")) for c in root.iter("testcase") for p in c}
 
 
 def test_control_characters_and_markup_do_not_break_xml() -> None:

@@ -89,7 +89,8 @@ def test_what_cannot_be_changed_is_told(
 
 def test_the_page_shows_them_and_offers_what_can_be_done(told: World) -> None:
     text = told.client.get("/outbox", headers=BROWSER).text
-    assert "answered 400: &lt;b&gt;bad&lt;/b&gt;" in text
+    # A class that lets addresses in it break: they would make the page wider than the window.
+    assert '<td class="why">answered 400: &lt;b&gt;bad&lt;/b&gt;</td>' in text
     offered = [n for n in range(1, 5) if f"/outbox/{n}/retry" in text]
     assert offered == [1, 3]
     assert "run-4" not in told.client.get("/outbox?state=failed", headers=BROWSER).text
