@@ -207,6 +207,13 @@ class VerdictDocument(Open):
         None,
         description="blind spots, each with a rule that is proposed, noise, and what was covered; where alerts were read",
     )
+    budget: list[dict[str, Any]] = Field(
+        [],
+        description="error budgets of SLOs with a target and a period, with what was asked of them",
+    )
+    amended_at: Time | None = Field(
+        None, description="when alerts that came after the run were added last; then only"
+    )
     faults: list[dict[str, Any]]
     activities: list[dict[str, Any]]
 

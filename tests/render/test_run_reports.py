@@ -19,6 +19,7 @@ from sloguard.render.report.writing import body_of, markdown_of, page_of
 from sloguard.service.reporting import ReportDesk
 from tests.support import runs as made
 from tests.support.golden import GOLDEN, same_as_golden
+from tests.support.notices import BUDGET, verdict
 
 NOW = made.FAULT + 3600
 SECRET = "hunter2-the-secret"
@@ -189,3 +190,30 @@ def test_more_runs_than_anybody_reads_are_refused() -> None:
         model_of(*[subject] * (MOST_RUNS + 1))
     with pytest.raises(ReportError, match="no run to report"):
         model_of()
+
+
+def test_what_came_late_and_what_a_budget_forbids_are_told_as_on_the_page() -> None:
+    found = verdict()
+    expected = {
+        "expectation": "expect",
+        "name": "High",
+        "verdict": "deviated",
+        "reason": "did not fire",
+    }
+    late = {"late_verdict": "met", "late_reason": "High fired 20s after the fault"}
+    alert = {"name": "High", "labels": {}, "starts_at": "2026-01-01T12:00:20Z", "ends_at": None}
+    alert |= {"firing_before": False, "time_to_alert_seconds": 20.0, "late": True}
+    guard = {"verdict": "deviated", "reason": "errors spent 6%, 5% allowed"}
+    found["alerts"] = [alert, {**expected, **late}, {**expected, "name": "Low"}]
+    found["budget"] = [
+        {**BUDGET, "guard": guard, "gate": {"verdict": "met", "reason": "enough asked"}}
+    ]
+    model = model_of(of_file(json.dumps(found), "verdict.json"))
+    for text in (markdown_of(model), page_of(model, body_of(model, {}))):
+        assert "with what came later it would be met: " in text
+        assert "High fired 20s after the fault" in text
+        assert text.count("with what came later") == 1
+        assert text.count("told only after the run") == 1
+        assert "errors spent 6%, 5% allowed" in text
+        assert "enough asked" not in text
+    assert "\n- ✗ alert expect Low: did not fire\n" in markdown_of(model)

@@ -9,6 +9,7 @@ import yaml
 
 from sloguard import __version__
 from sloguard.core.jsonable import jsonable
+from sloguard.core.model import Verdict
 from sloguard.core.text import format_series, format_value, iso_time
 from sloguard.render.report import ReportError
 from sloguard.render.report.happened import lines_of
@@ -152,6 +153,7 @@ def _alert(alert: Mapping[str, Any]) -> Json:
         "starts_at": alert.get("starts_at"),
         "ends_at": alert.get("ends_at"),
         "firing_before": bool(alert.get("firing_before")),
+        "late": bool(alert.get("late")),
         "alert_seconds": number(alert.get("time_to_alert_seconds")),
         "resolve_seconds": number(alert.get("time_to_resolve_seconds")),
     }
@@ -163,6 +165,8 @@ def _expectation(entry: Mapping[str, Any]) -> Json:
         "name": str(entry.get("name") or ""),
         "verdict": str(entry["verdict"]),
         "reason": str(entry.get("reason") or ""),
+        "late_verdict": str(entry.get("late_verdict") or ""),
+        "late_reason": str(entry.get("late_reason") or ""),
     }
 
 
@@ -192,6 +196,12 @@ def _budget(one: Mapping[str, Any]) -> Json:
         "spent": number(one.get("spent_by_run")),
         "left_after": number(one.get("left_after")),
         "reason": str(one.get("reason") or ""),
+        # What was asked of it, and was not so.
+        "limits": [
+            str(limit.get("reason") or "")
+            for limit in (one.get("gate"), one.get("guard"))
+            if limit and limit.get("verdict") != Verdict.MET
+        ],
     }
 
 
