@@ -72,7 +72,9 @@ def test_no_secret_is_in_a_repr(tmp_path):
     assert "secret='k'" not in text
 
 
-@pytest.mark.parametrize("text", ["# nothing\nstore: {}\n", "notify:\n", "notify: {}\n", "notify: {channels: }\n"])
+@pytest.mark.parametrize(
+    "text", ["# nothing\nstore: {}\n", "notify:\n", "notify: {}\n", "notify: {channels: }\n"]
+)
 def test_without_channels_there_are_none(tmp_path, text):
     found = loaded(tmp_path, text)
     assert found.channels == ()
