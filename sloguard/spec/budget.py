@@ -45,7 +45,7 @@ class BudgetedSlos:
         budgeted = [slo.name for slo in slos if slo.has_budget]
         wanted = place.get("slos") if place.is_mapping else None
         if wanted is None or not wanted.is_list:
-            if not budgeted and self._all_read(node, slos):
+            if not budgeted and self._all_read(node, slos, reader):
                 message = "no SLO has an error budget"
                 reader.problem(place, "budget", message, "an SLO with 'target' and 'period'")
             return
@@ -58,13 +58,15 @@ class BudgetedSlos:
             if name in names:
                 message = f"the SLO '{name}' has no error budget"
                 reader.problem(child, where, message, "'target' and 'period' of that SLO")
-            elif self._all_read(node, slos):
+            elif self._all_read(node, slos, reader):
                 hint = did_you_mean(name, budgeted)
                 expected = ", ".join(budgeted) or "an SLO with 'target' and 'period'"
                 reader.problem(child, where, f"there is no SLO '{name}'", expected, hint)
 
-    def _all_read(self, node: Node, slos: Any) -> bool:
-        """Whether no SLO was left out for a problem of its own, which is told where it is."""
+    def _all_read(self, node: Node, slos: Any, reader: Reader) -> bool:
+        """Whether no SLO was left out for a problem of its own, or of a file, which is told where it is."""
+        if any(one.path.startswith("steady-state-hypothesis.slos") for one in reader.problems):
+            return False
         hypothesis = node.get("steady-state-hypothesis")
         declared = hypothesis.get("slos") if hypothesis is not None else None
         if declared is None:

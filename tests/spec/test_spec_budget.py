@@ -135,3 +135,12 @@ def test_variables_stand_in_it():
     document = with_budget({"keep_at_least": "${keep}", "abort_when": {"spent": "${most}"}})
     document["configuration"] = {"keep": "30%", "most": 0.01}
     assert load(document).budget == Budget(keep_at_least=0.3, abort_spent=0.01)
+
+
+@pytest.mark.parametrize("named", [None, ["of-the-file"]])
+def test_an_slo_file_that_is_not_there_is_not_blamed_twice(named):
+    budget = {"keep_at_least": "20%", **({"slos": named} if named else {})}
+    with pytest.raises(SpecError) as caught:
+        load(with_budget(budget, {"from": "nosuch.yaml"}, UP))
+    paths = [problem.path for problem in caught.value.problems]
+    assert paths == ["steady-state-hypothesis.slos[0].from"]
