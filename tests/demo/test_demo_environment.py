@@ -182,7 +182,7 @@ def manifest(home: str) -> dict[str, Any]:
 def all_started(home: str) -> bool:
     try:
         return all(entry.get("process") for entry in manifest(home)["programs"].values())
-    except OSError:
+    except (OSError, ValueError):  # it is not there yet, or not whole
         return False
 
 
