@@ -114,7 +114,9 @@ def _seconds(text: str) -> float:
 
 def rows() -> dict[str, str]:
     """The rows of the table of differences: name -> the rest."""
-    found = re.findall(r"^\| `([a-z][a-z-]*)` \|(.+)$", TABLE.read_text("utf-8"), re.MULTILINE)
+    # The first table of the page; others tell of other things.
+    table = TABLE.read_text("utf-8").partition("| row |")[2].partition("\n\n")[0]
+    found = re.findall(r"^\| `([a-z][a-z-]*)` \|(.+)$", table, re.MULTILINE)
     assert len(found) == len(dict(found)), "a row is there twice"
     return dict(found)
 
