@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # How long one example takes says how busy the machine is, not whether the code is right.
 # The examples are the same in every run, so that what is red is red for everybody; other ones by
 # HYPOTHESIS_PROFILE=explore.
-hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=40)
 hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
