@@ -57,7 +57,7 @@ async def visit(counter: Counter, rate: float, seconds: float) -> float:
 def test_a_quick_shop_is_visited_on_time_over_few_connections() -> None:
     counter = Counter(0)
     spent = asyncio.run(visit(counter, rate=200, seconds=1.0))
-    assert 60 <= counter.requests <= 210 * spent
+    assert 15 <= counter.requests <= 210 * spent
     assert counter.connections <= counter.requests / 2
 
 
