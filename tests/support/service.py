@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
-import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +26,7 @@ from sloguard.web.opening import authenticator
 from sloguard.web.parts import Parts
 from sloguard.web.resources import RESOURCES
 from tests.support import runs as stored
+from tests.support.empty_store import empty_store
 
 NOW = stored.FAULT + 3600
 
@@ -124,9 +122,7 @@ def make_world(
     (experiments / "broken.yaml").write_text(BROKEN)
     (slos / "checkout.yaml").write_text(SLOS)
     (slos / "bad.yaml").write_text("slos: [{name: x}]")
-    store = Store(
-        url or _fresh_store(directory / "runs.db"), now=now if authenticate else time.time
-    )
+    store = Store(url or empty_store(directory / "runs.db"), now=now if authenticate else time.time)
     chosen = Settings()
     chosen = replace(
         chosen,
@@ -186,24 +182,6 @@ def make_world(
         **more,
     )
     return World(store, create_app(parts, resources), directory, parts, away, stopping)
-
-
-@functools.cache
-def _empty_store() -> bytes:
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "runs.db")
-        Store(str(path)).dispose()
-        with sqlite3.connect(path) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
-        return path.read_bytes()
-
-
-def _fresh_store(path: Path) -> str:
-    """Migrating takes most of the time of a small test: that is done once."""
-    if not path.exists():
-        path.write_bytes(_empty_store())
-    return str(path)
 
 
 def body_of(answer: Any) -> Any:

@@ -8,12 +8,22 @@ from pathlib import Path
 import pytest
 
 from sloguard.adapters.store import Store
+from tests.support.empty_store import empty_store
 from tests.support.postgresql import PostgreSQL
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty store's URL, once a backend."""
+    """The URL of a store with nothing in it, once a backend."""
+    if request.param == "sqlite":
+        return f"sqlite:///{empty_store(tmp_path / 'runs.db')}"
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return server.migrated_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def unmade_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store may be made, once a backend."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/runs.db"
     server: PostgreSQL = request.getfixturevalue("postgresql")

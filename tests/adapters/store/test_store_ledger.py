@@ -12,6 +12,7 @@ import pytest
 from sloguard.adapters.store import Store
 from sloguard.ports import Intent, Ledger, OutsideError
 from tests.fakes.ledger import FakeLedger
+from tests.support.empty_store import empty_store
 
 RUN = "20260101T000000-aaaaaa"
 
@@ -22,7 +23,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         yield FakeLedger()
         return
     server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
-    with Store(server.new_database() if server else str(tmp_path / "runs.db")) as store:
+    with Store(server.migrated_database() if server else empty_store(tmp_path / "r.db")) as store:
         yield store
 
 

@@ -41,11 +41,11 @@ def open_fixture(revision: str, path: Path) -> Path:
     return path
 
 
-def test_the_tables_are_what_the_migrations_make(url: str) -> None:
+def test_the_tables_are_what_the_migrations_make(unmade_url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with Store(url) as store, store._database.reading() as connection:
+    with Store(unmade_url) as store, store._database.reading() as connection:
         options = {"version_table": tables.VERSION_TABLE, "compare_type": True}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, tables.metadata) == []
@@ -149,11 +149,11 @@ def later(tmp_path: Path, more: str = "") -> Path:
     return migrations
 
 
-def test_a_later_migration_keeps_every_row(url: str, tmp_path: Path) -> None:
-    with Store(url) as store:
+def test_a_later_migration_keeps_every_row(unmade_url: str, tmp_path: Path) -> None:
+    with Store(unmade_url) as store:
         for event in made.whole():
             store.record(event)
-    database = Database(url)
+    database = Database(unmade_url)
     with database.writing() as connection:
         migrate.upgrade(connection, later(tmp_path))
         moods = connection.execute(text("SELECT mood FROM runs")).scalars().all()
@@ -163,11 +163,11 @@ def test_a_later_migration_keeps_every_row(url: str, tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str, tmp_path: Path) -> None:
-    with Store(url) as store:
+def test_a_migration_that_fails_leaves_the_store_as_it_was(unmade_url: str, tmp_path: Path) -> None:
+    with Store(unmade_url) as store:
         for event in made.whole():
             store.record(event)
-    database = Database(url)
+    database = Database(unmade_url)
     migrations = later(tmp_path, "raise RuntimeError('half way')")
     with pytest.raises(RuntimeError, match="half way"), database.writing() as connection:
         migrate.upgrade(connection, migrations)
@@ -175,7 +175,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str, tmp_path: P
         columns = [c["name"] for c in inspect(connection).get_columns("runs")]
         assert ("mood" in columns, migrate.version(connection)) == (False, tables.HEAD)
     database.close()
-    with Store(url) as store:
+    with Store(unmade_url) as store:
         assert len(store.run(RUN).activities) == 4
 
 

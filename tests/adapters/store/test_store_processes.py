@@ -139,9 +139,9 @@ def test_a_process_that_is_killed_while_it_makes_the_store_leaves_one_that_opens
         assert_sound(path)
 
 
-def test_several_processes_may_come_first_and_write_at_once(url: str) -> None:
+def test_several_processes_may_come_first_and_write_at_once(unmade_url: str) -> None:
     names = [f"2026010{n}T000000" for n in range(1, 5)]
-    processes = [start(SOME, url, name, 3) for name in names]
+    processes = [start(SOME, unmade_url, name, 3) for name in names]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -149,7 +149,7 @@ def test_several_processes_may_come_first_and_write_at_once(url: str) -> None:
     for process in processes:
         out, err = process.communicate(timeout=90)
         assert (out, process.returncode) == ("done\n", 0), err
-    with Store(url) as store:
+    with Store(unmade_url) as store:
         assert len(store.runs()) == 12
         for run in store.runs():
             assert [e.kind for e in store.events(run.id)] == [
