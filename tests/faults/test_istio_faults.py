@@ -308,7 +308,7 @@ def test_recovery_leaves_runs_alone_that_are_alive(ground, shop):
 
     before = seen(ground, shop)
     Broken(ground, ABORT, {"virtual_service_name": "checkout", "ns": shop}).inject()
-    locks = LeaseLocks(clusters(ground), seconds=60)
+    locks = LeaseLocks(clusters(ground), seconds=12)
     locks.acquire([f"namespace:{ground.cluster.name}/{shop}"], f"run {ground.run} (a title)")
     mine = [t for t in recover_cluster(clusters(ground)) if shop in t.target]
     assert [(t.status, t.detail) for t in mine] == [("injected", f"run {ground.run} is under way")]
