@@ -15,7 +15,7 @@ demo: ## the main job on the embedded default: a shop, broken four times, judged
 
 test: ## all tests: unit, property, golden, real servers, the demo end to end
 	@scripts/setup.sh test
-	@$(PYTHON) -m compileall -q sloguard tests # once, not in each of the processes that tests start
+	@$(PYTHON) -m tests.support.compiled
 	@$(PYTHON) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 browse: ## the demo's experiments driven from a browser, some minutes; pictures of all pages in screenshots/
