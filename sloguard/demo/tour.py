@@ -29,6 +29,9 @@ Out = Callable[[str], None]
 #: The experiments' `before` and a little more: the history that they read has to be quiet.
 QUIET = 12.0
 
+#: How often an experiment may find the shop not well before it breaks anything.
+CHANCES = 3
+
 #: How long an interrupted run may take to undo its faults, in seconds.
 _UNDOING = 15.0
 
@@ -71,7 +74,7 @@ STOPS = (
         "delay.yaml",
         "The way to checkout becomes slow",
         Outcome.DEVIATED,
-        "Envoy holds one order in ten back for three seconds. Nothing fails, and the average is far below the promised second. The "
+        "Envoy holds one order in ten back for three seconds. Nothing fails, and the average is far below the promised 2.5 s. The "
         "objective speaks of the 99th percentile. The file also says which alert has to tell of it, and which must not.",
         "deviated again, and this time `after` tells something too: the shop was not well at once when the delay "
         "was taken away, because orders that were held back still had to end. The time to recover is known to within "
@@ -144,11 +147,7 @@ def tour(demo: Demo, run_one: RunOne, out: Out, stops: Sequence[Stop] = STOPS) -
         out(f"── {number}/{len(stops)}  {stop.title} " + "─" * max(0, 70 - len(stop.title)))
         _say(out, stop.before)
         out(f"  expected: {stop.expected} (exit code {EXIT_CODES[stop.expected]})")
-        _settle(demo, out)
-        out(f"  $ sloguard run {_shown(file)}")
-        out("")
-        code = run_one(file, demo.environment)
-        out("")
+        code = _run_in_a_well_shop(demo, run_one, out, file)
         as_expected = code == EXIT_CODES[stop.expected]
         results.append((stop, code, as_expected))
         if as_expected:
@@ -160,6 +159,22 @@ def tour(demo: Demo, run_one: RunOne, out: Out, stops: Sequence[Stop] = STOPS) -
             )
     _conclude(out, results)
     return 0 if all(ok for _, _, ok in results) else EXIT_FAILED
+
+
+def _run_in_a_well_shop(demo: Demo, run_one: RunOne, out: Out, file: Path) -> int:
+    """The exit code of ``sloguard run``. What did not start, since the machine had just been too busy for
+    the shop to be well, is tried again, as anybody would."""
+    for chance in range(CHANCES):
+        if chance:
+            _say(out, "Nothing was broken in a shop that was not well. So once more, when it is.")
+        _settle(demo, out)
+        out(f"  $ sloguard run {_shown(file)}")
+        out("")
+        code = run_one(file, demo.environment)
+        out("")
+        if code != EXIT_CODES[Outcome.NOT_STARTED]:
+            break
+    return code
 
 
 def hold(demo: Demo, out: Out) -> None:

@@ -58,6 +58,21 @@ def test_one_other_outcome_is_failure_and_the_lesson_is_not_told(position: int) 
     assert text.count("[as expected]") == 3
 
 
+def test_a_shop_that_was_not_well_gets_another_chance() -> None:
+    said: list[str] = []
+    demo, runs = FakeDemo(), Runs([12, 12, *EXPECTED])
+    assert tour(demo, runs, said.append) == 0
+    assert [file.name for file in runs.files[:3]] == [STOPS[0].file] * 3
+    assert demo.settled == [QUIET] * 6
+    assert " ".join(" ".join(said).split()).count("once more, when it is") == 2
+
+
+def test_a_shop_that_is_never_well_is_told_of() -> None:
+    said: list[str] = []
+    assert tour(FakeDemo(), Runs([12, 12, 12, *EXPECTED[1:]]), said.append) == 1
+    assert "not-started (exit code 12) instead of met" in " ".join(" ".join(said).split())
+
+
 def test_an_exit_code_without_an_outcome_is_no_verdict() -> None:
     said: list[str] = []
     assert tour(FakeDemo(), Runs([1, *EXPECTED[1:]]), said.append) == 1

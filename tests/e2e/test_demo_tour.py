@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -49,11 +50,16 @@ def tour(home: Path) -> Ran:
     )
 
 
+def verdicts(home: Path) -> list[dict[str, Any]]:
+    """Newest first; without those that a busy machine kept from starting, and which were tried again."""
+    runs = sloguard("runs", "list", "-o", "json", home=home).json
+    return [run for run in runs if run["outcome"] != "not-started"]
+
+
 def test_every_experiment_ends_as_it_says(tour: Ran, home: Path) -> None:
     assert tour.code == 0, tour.out[-3000:] + tour.err[-3000:]
     assert re.findall(r"expected: (\S+) ", tour.out) == OUTCOMES
-    runs = sloguard("runs", "list", "-o", "json", home=home).json
-    assert [run["outcome"] for run in reversed(runs)] == OUTCOMES
+    assert [run["outcome"] for run in reversed(verdicts(home))] == OUTCOMES
 
 
 def test_nothing_is_left_behind(tour: Ran, home: Path) -> None:
@@ -69,9 +75,8 @@ def test_charts_are_written(tour: Ran, home: Path) -> None:
 
 
 def test_the_verdicts_carry_their_evidence(tour: Ran, home: Path) -> None:
-    runs = sloguard("runs", "list", "-o", "json", home=home).json
     aborted, delayed, broken, held = (
-        sloguard("runs", "show", run["run"], "-o", "json", home=home).json for run in runs
+        sloguard("runs", "show", run["run"], "-o", "json", home=home).json for run in verdicts(home)
     )
     assert held["score"] == 100
     errors = next(s for s in broken["slos"] if s["name"] == "error-ratio")
@@ -97,7 +102,7 @@ def test_the_verdicts_carry_their_evidence(tour: Ran, home: Path) -> None:
 
 
 def test_a_run_of_the_demo_is_judged_again_the_same(tour: Ran, home: Path) -> None:
-    for run in sloguard("runs", "list", "-o", "json", home=home).json[1:]:
+    for run in verdicts(home)[1:]:
         again = sloguard("judge", "--run", run["run"], "-o", "json", home=home)
         assert again.json["outcome"] == run["outcome"]
     lenient = home / "lenient.json"
