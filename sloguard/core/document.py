@@ -54,7 +54,18 @@ def document(facts: RunFacts) -> Document:
         "victims": victims(facts.faults, heavy, facts.timeline),
         "activities": [activity_json(record) for record in facts.activities],
         "notes": list(facts.notes),
+        **_people(facts),
     }
+
+
+def _people(facts: RunFacts) -> Document:
+    """What people decided, in the runs in which they were asked."""
+    told: Document = {}
+    if facts.approval is not None:
+        told["approval"] = safe(facts.approval)
+    if facts.steps:
+        told["steps"] = [safe(step) for step in facts.steps]
+    return told
 
 
 def timeline_json(timeline: Timeline | None) -> Document | None:

@@ -19,6 +19,7 @@ from sloguard.core.model import (
     Timeline,
     Verdict,
 )
+from sloguard.core.people import Ask, Decision, Step, StepAnswer
 from sloguard.core.series import SloEvidence, Surroundings
 
 Section = Literal["configuration", "hypothesis", "method", "rollbacks"]
@@ -138,6 +139,40 @@ class Interrupted(Event):
     """A signal or a person asked the run to stop."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked(Event):
+    """People have to agree before the first fault; nothing was injected, and no target is held."""
+
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided(Event):
+    """What came of an ask: ``approved``, ``refused``, or nothing in time (an empty ``answer``)."""
+
+    id: str
+    digest: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class StepDecided(Event):
+    """A person was asked before a step, and said what to do. ``asked``: since when they were asked."""
+
+    step: Step
+    answer: StepAnswer
+    asked: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTaken(Event):
+    """Somebody observed something, and wrote it down. ``origin``: where they did."""
+
+    text: str
+    by: str
+    origin: str = "step"
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,6 +252,17 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """Who has to agree before anything is injected. ``by``: names, empty for whoever may start runs;
+    ``within``: seconds; None: as the settings say."""
+
+    required: bool = True
+    by: tuple[str, ...] = ()
+    within: float | None = None
+    minimum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """One file, read and checked. ``configuration`` and ``secrets`` hold resolved values.
 
@@ -283,6 +294,7 @@ class Experiment:
     environment: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     alerts: Alerting = field(default_factory=Alerting)
+    approval: Approval | None = None
 
 
 class ActivityStatus(StrEnum):

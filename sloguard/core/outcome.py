@@ -45,7 +45,8 @@ class RunFacts:
     ``aborted`` and ``not_started``: why, or empty. ``inconclusive``: reasons of the run as a whole (a
     guard that could not be read …). ``seed``: of the random choices, where there were any to make. ``alerts``: JSON of alerts and of
     what was expected of them, with a verdict; ``alert_scope``: which of them count, where alerts were read.
-    ``budget``: JSON of the error budgets, whose guards have a verdict.
+    ``budget``: JSON of the error budgets, whose guards have a verdict. ``approval``: JSON of who agreed to the
+    plan, None where nobody was asked; ``steps``: JSON of what a person decided on the way. Neither judges.
     """
 
     experiment: str
@@ -63,6 +64,8 @@ class RunFacts:
     seed: int | None = None
     alert_scope: AlertScope | None = None
     budget: tuple[Mapping[str, Json], ...] = ()
+    approval: Mapping[str, Json] | None = None
+    steps: tuple[Mapping[str, Json], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

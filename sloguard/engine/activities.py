@@ -107,14 +107,36 @@ class Activities:
             stop.set()
         record = self._recorded(activity, section, at, start, result, met)
         yield ActivityEnded(record.end, record)
+        if result.interrupts:
+            stopped = self._interrupted(activity, result, stoppable=stoppable) or stopped
         if stopped is not None:
             raise stopped
         return record
 
+    def _interrupted(
+        self, activity: Activity, result: Result, *, stoppable: bool
+    ) -> Stopped | None:
+        """A function has asked the whole run to end, as functions of the Chaos Toolkit may from 1.45 on."""
+        session = self._session
+        reason = session.masker.text(f"{activity.name} interrupted the run: {result.error}")
+        if not stoppable:
+            session.say("warning", f"{reason}; too late, the run is being undone")
+            return None
+        session.ask(reason)
+        return Stopped(reason)
+
+    def skip(self, activity: Activity, section: Section, why: str) -> Work[ActivityRecord]:
+        """Record that it was not carried out, and why."""
+        return (yield from self._left_out(activity, section, None, why))
+
     def _left_out(
-        self, activity: Activity, section: Section, phase: PhaseName | None
+        self,
+        activity: Activity,
+        section: Section,
+        phase: PhaseName | None,
+        why: str = "a control took it out of the run",
     ) -> Work[ActivityRecord]:
-        """The record of what a control has taken out of the run."""
+        """The record of what is taken out of the run."""
         session, now = self._session, self._session.now()
         at = phase or session.phase
         record = ActivityRecord(
@@ -123,7 +145,7 @@ class Activities:
             status=ActivityStatus.SKIPPED,
             start=now,
             end=now,
-            error="a control took it out of the run",
+            error=why,
             phase=at,
         )
         session.records.append(record)

@@ -99,6 +99,8 @@ def _facts(session: Session, not_started: str) -> RunFacts:
         activities=tuple(session.records),
         faults=tuple(session.faults.values()),
         notes=tuple(session.notes),
+        approval=session.approval,
+        steps=tuple(session.steps),
     )
     if not_started:
         budget = entries(session, over=False)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sloguard.core.events import FaultPlanned
 from sloguard.core.model import Activity, Json
+from sloguard.engine.approved import beyond_approval
 from sloguard.engine.ledger import Injected
 from sloguard.engine.loop import Work
 from sloguard.engine.session import STOPPED_WITHIN, Session, Stopped
@@ -104,6 +105,9 @@ def injecting(
             plan.spared,
             plan.summary,
         )
+        beyond = beyond_approval(session, activity, plan)
+        if beyond:
+            return Result(error=beyond)
         locks = sorted({i.lock for i in plan.injections if i.lock})
         session.ports.locks.acquire(locks, holder(session))
         for injection in plan.injections:

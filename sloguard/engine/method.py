@@ -7,6 +7,7 @@ from sloguard.engine.activities import Activities, journal_run
 from sloguard.engine.controls import Controls
 from sloguard.engine.loop import Background, Work
 from sloguard.engine.session import Session, Stopped
+from sloguard.engine.stepping import Stepping
 from sloguard.engine.strategy import asking, asking_at_the_end, asks
 
 
@@ -47,7 +48,12 @@ def playing(session: Session, activities: Activities, controls: Controls) -> Wor
 def _activities(session: Session, activities: Activities, background: Background) -> Work[None]:
     if not any(a.kind == "action" for a in session.experiment.method):
         yield from session.mark_fault()
+    stepping = Stepping(session)
     for activity in session.experiment.method:
+        skipped = yield from background.alongside(stepping.before(activity), Stopped)
+        if skipped is not None:
+            yield from activities.skip(activity, "method", skipped)
+            continue
         work = activities.carry_out(activity, "method")
         if activity.background:
             background.start(work)
@@ -56,6 +62,7 @@ def _activities(session: Session, activities: Activities, background: Background
             yield from background.alongside(work, Stopped)
     yield from background.alongside(session.until(lambda: not background.busy), Stopped)
     yield from _hold(session)
+    yield from stepping.before_undoing()
 
 
 def _none_busy(others: Background) -> Work[None]:

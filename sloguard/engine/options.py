@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sloguard.core.model import Approval
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -42,5 +44,10 @@ class Options:
     #: Whether activities that name a driver of the Chaos Toolkit are called on it, also where sloguard has
     #: a function of its own.
     use_drivers: bool = False
+    #: What has to be approved beside what the experiment says itself; None: nothing.
+    approval: Approval | None = None
+    #: How long an approval is waited for where nobody says how long, and how many people have to agree.
+    approval_within: float = 1800.0
+    approval_minimum: int = 1
     #: How long the hooks of the controls at one place may take.
     control_timeout: float = 60.0

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sloguard.ports import Clock, Clusters, Ledger, Locks, Metrics, ambient
 from sloguard.ports.alerts import AlertSource
+from sloguard.ports.people import Approvals, Steps
 from sloguard.ports.silences import Silences
 from sloguard.providers.result import Result, UrlPolicy
 
@@ -110,7 +111,8 @@ class Ports:
     ``call`` carries an activity out, ``check`` says why one could not be; ``beat`` tells the store now
     and then that the run is alive, where nothing else does. ``clusters``: those that faults work on.
     ``allow_url`` says why a fault may not call a URL, or None where it may. ``alert_sources``: who knows of
-    alerts beside Prometheus itself; ``silences``: the Alertmanager in which alerts can be silenced."""
+    alerts beside Prometheus itself; ``silences``: the Alertmanager in which alerts can be silenced.
+    ``approvals``: where people approve; ``steps``: who goes through the method step by step."""
 
     metrics: Metrics | None
     clock: Clock
@@ -125,3 +127,5 @@ class Ports:
     allow_url: UrlPolicy = lambda _url: None
     alert_sources: Sequence[AlertSource] = ()
     silences: Silences | None = None
+    approvals: Approvals | None = None
+    steps: Steps | None = None

@@ -212,6 +212,7 @@ def _faults(found: Findings, permissions: Sequence[Permission]) -> Work[None]:
     session, experiment = found.session, found.session.experiment
     keys = {f"experiment:{experiment.title}"}
     plans: list[Plan] = []
+    session.plans.clear()
     made_before = False
     if any(one.final for one in permissions):
         return
@@ -236,6 +237,7 @@ def _faults(found: Findings, permissions: Sequence[Permission]) -> Work[None]:
             made_before = made_before or plan is None
         if plan is not None:
             plans.append(plan)
+            session.plans[activity.key] = plan
             keys.update(i.lock for i in plan.injections if i.lock)
             yield found.good(name, _told(plan))
     yield from permitted(found, permissions, plans)

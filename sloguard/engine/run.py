@@ -12,6 +12,7 @@ from sloguard.engine.activities import Activities
 from sloguard.engine.after import watching
 from sloguard.engine.alert_sources import other_sources
 from sloguard.engine.alert_watch import AlertWatch
+from sloguard.engine.approving import approving, somebody_to_ask
 from sloguard.engine.budget_watch import guard_budgets
 from sloguard.engine.conclude import collecting_all, ending, journal, settling
 from sloguard.engine.control import Control
@@ -161,13 +162,23 @@ class _Run:
 
     def _before(self) -> Work[None]:
         self._experiment_open = True
+        somebody_to_ask(self.session)
         yield from self.controls.configure()
         yield from self.controls.apply("experiment", "before")
+        yield from self._look()
+        yield from approving(self.session, self._look)
+        self.session.check()
+
+    def _look(self, *, at_the_steady_state: bool = True) -> Work[None]:
+        """Preflight and gate. Raises NotStarted. Done once more, without the gate or with it, where an
+        approval has taken its time."""
         yield from preflight(self.session)
         self._watch()
         session = self.session
-        asked = asks(session.experiment, PhaseName.BEFORE)
-        yield from gate(session, self.activities, self.controls, ask_probes=asked)
+        if at_the_steady_state:
+            session.probes.clear()
+            asked = asks(session.experiment, PhaseName.BEFORE)
+            yield from gate(session, self.activities, self.controls, ask_probes=asked)
         if session.watcher is not None:
             session.watcher.baselines = baselines(session.gate)
             guard_budgets(session, session.watcher)

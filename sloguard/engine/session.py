@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sloguard.engine.alert_watch import AlertWatch
     from sloguard.engine.queries import Queries
     from sloguard.engine.watch import Watcher
+    from sloguard.faults.base import Plan
     from sloguard.ports.alerts import AlertSource
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,12 @@ class Session:
         self.running: list[tuple[Task[Any], threading.Event]] = []
         self.rolled_back: set[str] = set()
         self.removed: dict[str, frozenset[str]] = {}
+        #: What each fault of the method would have hit when it was last looked, by the activity's key.
+        self.plans: dict[str, Plan] = {}
+        #: The same as people have agreed to it; None where nobody had to.
+        self.approved: Mapping[str, frozenset[str]] | None = None
+        self.approval: Mapping[str, Any] | None = None
+        self.steps: list[Mapping[str, Any]] = []
         self.gate: tuple[SloResult, ...] = ()
         self.slos: tuple[SloResult, ...] = ()
         self.alerts: tuple[Mapping[str, Any], ...] = ()

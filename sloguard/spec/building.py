@@ -52,6 +52,7 @@ class Builder:
             rollbacks=self._section("rollbacks"),
             controls=self.top_controls,
             hypothesis_controls=self.hypothesis_controls,
+            approval=values.get("approval"),
             configuration=found.configuration,
             secrets=found.secrets,
             contributions=declared.get("contributions") or {},

@@ -9,6 +9,8 @@ from sloguard.documents.tree import Node, shown
 from sloguard.spec import scalars as s
 from sloguard.spec.activities import CONTROLS, ActivityOrRef
 from sloguard.spec.alerts import ALERTS
+from sloguard.spec.approval import APPROVAL
+from sloguard.spec.backlog import IDS
 from sloguard.spec.budget import BUDGET, BudgetedSlos
 from sloguard.spec.errors import Reader
 from sloguard.spec.providers import PROVIDER
@@ -101,7 +103,7 @@ HYPOTHESIS = Table(
     open=True,
     literal=True,
     whole=True,
-    elsewhere=dict.fromkeys(("phases", "abort-when", "budget", "alerts", "method", "rollbacks"), "at the top level"),
+    elsewhere=dict.fromkeys(("phases", "abort-when", "budget", "alerts", "approval", "method", "rollbacks"), "at the top level"),
 )  # fmt: skip
 
 RUNTIME = Table(
@@ -171,6 +173,7 @@ EXPERIMENT = Table(
         Key("method", ListOf(ActivityOrRef(), "activities"),
             "Actions and probes, carried out in this order. May be empty.", required=True,
             mistaken=("steps", "actions", "activities")),
+        Key("approval", APPROVAL, APPROVAL.doc, mistaken=("approvals", "approve", "approved-by")),
         Key("rollbacks", ListOf(ActivityOrRef(), "activities"),
             "Actions that undo what the method did; always carried out.", nullable=True,
             mistaken=("undo",)),

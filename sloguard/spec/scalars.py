@@ -48,6 +48,7 @@ QUERY = Scalar("a PromQL query", v.query, {"type": "string", "minLength": 1}, te
 FLAG = Scalar("true or false", v.flag, {"type": "boolean"})
 NUMBER = Scalar("a number", v.number(), {"type": "number"})
 WHOLE = Scalar("a whole number of 0 or more", v.whole, {"type": "integer", "minimum": 0})
+COUNT = Scalar("a whole number of 1 or more", v.count, {"type": "integer", "minimum": 1})
 WEIGHT = Scalar("a number of 0 or more", v.number(least=0), {"type": "number", "minimum": 0})
 DURATION = Scalar(_A_DURATION, v.duration(), _DURATION_FORM)
 PERIOD = Scalar(f"{_A_DURATION}, above 0", v.duration(above=0), _DURATION_FORM)

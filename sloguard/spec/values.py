@@ -85,6 +85,13 @@ def whole(value: Any) -> int:
     return value
 
 
+def count(value: Any) -> int:
+    """A whole number of 1 or more."""
+    if whole(value) < 1:
+        raise ValueError(_found(value))
+    return int(value)
+
+
 def flag(value: Any) -> bool:
     """true or false."""
     if not isinstance(value, bool):
