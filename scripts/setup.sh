@@ -16,6 +16,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly STAMP=.venv/.setup
+# The release of the Chaos Toolkit that this Python does not get: experiments are compared with both.
+readonly OTHER=.venv/chaostoolkit
 readonly POLICY=/usr/sbin/policy-rc.d
 readonly POLICY_MARK='made by sloguard scripts/setup.sh, only there while it installs packages; safe to delete'
 
@@ -185,7 +187,7 @@ make_venv() {
     rm -rf .venv
     "$python" -m venv .venv || fail "python could not make .venv; its message is above"
   fi
-  rm -f "$STAMP"
+  rm -rf "$STAMP" "$OTHER"
   say "installing what $lock pins into .venv"
   local pip=(.venv/bin/python -m pip --disable-pip-version-check --no-input -q install)
   "${pip[@]}" --require-hashes -r "$lock" >&2 9<&- || fail "pip could not install $lock; its message is above"
@@ -196,10 +198,29 @@ make_venv() {
   fingerprint "$lock" >"$STAMP"
 }
 
+# The lock names two releases of the Chaos Toolkit, one for Pythons before 3.12 and one from there on. Both
+# run on either (what they need besides is the same): the other one is unpacked beside the installed one.
+make_other() {
+  local wanted
+  wanted=$(.venv/bin/python -c 'import sys; print(">=" if sys.version_info < (3, 12) else "<")')
+  say "unpacking the other release of the Chaos Toolkit into $OTHER"
+  rm -rf "$OTHER.new"
+  awk -v wanted="; python_full_version $wanted " '
+    /^[^ ]/ { take = /^chaostoolkit(-lib)?==/ && index($0, wanted) }
+    take && /^[^ ]/ { sub(/ ; python_full_version [^ ]+ [^ ]+/, "") }
+    take && !/^ *#/
+  ' "$lock" >"$OTHER.lock"
+  .venv/bin/python -m pip --disable-pip-version-check --no-input -q install --target "$OTHER.new" --no-deps \
+    --ignore-requires-python --require-hashes -r "$OTHER.lock" >&2 9<&- ||
+    fail "pip could not install the Chaos Toolkit of the other Pythons; its message is above"
+  mv "$OTHER.new" "$OTHER"
+}
+
 # --- main ------------------------------------------------------------------------------------------
 
 look_for_packages
-if ((${#missing[@]} == 0)) && is_current; then exit 0; fi
+lacks_other() { [[ $wants_test && ! -d $OTHER ]]; }
+if ((${#missing[@]} == 0)) && is_current && ! lacks_other; then exit 0; fi
 
 # Two at once (make -j) would trip over each other. The lock is on the directory: no file is left behind.
 exec 9<.
@@ -210,3 +231,4 @@ look_for_packages
 is_current || look_for_venv
 if ((${#missing[@]})); then install_packages; fi
 is_current || make_venv
+if lacks_other; then make_other; fi

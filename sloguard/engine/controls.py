@@ -21,7 +21,7 @@ from sloguard.engine.live import Live
 from sloguard.engine.loop import Work
 from sloguard.engine.session import NotStarted, Session, Stopped
 from sloguard.providers.python import import_module
-from sloguard.providers.result import Refused
+from sloguard.providers.result import Refused, interrupts
 from sloguard.spec.substitution import substitute
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Controls:
         try:
             task.result()
         except Exception as error:
-            if not _interrupts(error):
+            if not interrupts(error):
                 raise
             reason = f"a control interrupted the run: {error}"
             if not stoppable:
@@ -225,7 +225,7 @@ class Controls:
             if function is not None:
                 call(function)
         except BaseException as error:  # a control's code may do anything, SystemExit included
-            if _interrupts(error) and name != "cleanup_control":
+            if interrupts(error) and name != "cleanup_control":
                 raise
             log.debug("control %s: %s failed", control.get("name"), name, exc_info=True)
             self._session.say(
@@ -250,7 +250,3 @@ class Controls:
         names = inspect.signature(function).parameters
         arguments.update({k: v for k, v in offered.items() if k in names})
         return arguments
-
-
-def _interrupts(error: BaseException) -> bool:
-    return any(kind.__name__ == "InterruptExecution" for kind in type(error).__mro__)

@@ -24,7 +24,15 @@ from typing import Any
 from sloguard.core.model import Json
 from sloguard.providers.outage import is_unreachable
 from sloguard.providers.plain import plain
-from sloguard.providers.result import Refused, Result, aborted, one_line, seconds, timed_out
+from sloguard.providers.result import (
+    Refused,
+    Result,
+    aborted,
+    interrupts,
+    one_line,
+    seconds,
+    timed_out,
+)
 from sloguard.providers.stoppable import ActivityStopped, Ended, run_stoppable
 
 
@@ -193,6 +201,7 @@ def _result(ended: Ended, limit: float | None) -> Result:
         error=one_line(_said(error)),
         unreachable=is_unreachable(error),
         trace="".join(traceback.format_exception(error)),
+        interrupts=interrupts(error),
     )
 
 

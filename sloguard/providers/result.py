@@ -37,7 +37,8 @@ class Result:
     ``output``: JSON. ``error``: one line, None where the call itself went well (a process that exits
     with 1 or an HTTP 500 is an output: see ``failed_action``). ``unreachable``: the error is a refused
     or lost connection or a timeout. ``aborted``: it was stopped. ``trace``: the traceback of a Python
-    function's own exception, for the journal.
+    function's own exception, for the journal. ``interrupts``: the function asked, in the Chaos Toolkit's
+    way, that the whole run end.
     """
 
     output: Json = None
@@ -45,10 +46,16 @@ class Result:
     unreachable: bool = False
     aborted: bool = False
     trace: str = ""
+    interrupts: bool = False
 
 
 class Refused(Exception):
     """A provider cannot be called as it is declared; the text says what and what to do."""
+
+
+def interrupts(error: BaseException) -> bool:
+    """Whether this asks the run to end: the Chaos Toolkit's InterruptExecution, known by its name."""
+    return any(kind.__name__ == "InterruptExecution" for kind in type(error).__mro__)
 
 
 def one_line(text: object) -> str:

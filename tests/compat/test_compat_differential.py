@@ -1,9 +1,10 @@
 """The same experiments by ``chaos run`` and by ``sloguard run``: the journals are compared, value by value.
 
-Every file of ``corpus`` is run by both, each in one process for all of them. What differs has to stand in the
-file, under the name of a row of docs/chaos-toolkit.md, and what stands there has to differ. Under ``x-compat``:
-``arguments`` and ``environment`` of both commands, ``outcome`` of sloguard's, ``differs``: row -> patterns of the
-paths that differ.
+Every file of ``corpus`` is run by all, each in one process for all of them: by sloguard, and by each release of
+the Chaos Toolkit that is at hand. What differs has to stand in the file, under the name of a row of
+docs/chaos-toolkit.md, and what stands there has to differ. Under ``x-compat``: ``arguments`` and
+``environment`` of both commands, ``outcome`` of sloguard's, ``differs``: row -> patterns of the paths that differ
+(``differs-1.44``: from this release only).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import pytest
 from tests.support.certificates import Certificates
 from tests.support.command import ROOT, environment
 from tests.support.compat_journals import differences, story
-from tests.support.compat_runner import SIDES, declared
+from tests.support.compat_releases import MISSING, Release, installed, other
+from tests.support.compat_runner import declared
 from tests.support.compat_server import serving
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -30,17 +32,32 @@ TABLE = ROOT / "docs" / "chaos-toolkit.md"
 #: Enough for a machine that is busy with other tests; alone it takes a tenth of it.
 PATIENCE = 110
 
-Both = dict[str, dict[str, Any]]
+RELEASES = [installed(), *filter(None, [other()])]
+OURS = "sloguard"
+on_each_release = pytest.mark.parametrize(
+    "release",
+    [*(pytest.param(r, id=r.series) for r in RELEASES)]
+    + (
+        []
+        if len(RELEASES) > 1
+        else [pytest.param(None, id="other", marks=pytest.mark.skip(MISSING))]
+    ),
+)
+
+#: Side -> file -> what came of it.
+Sides = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Both:
-    """Side -> file -> what came of it."""
+def ran(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Sides:
     home = tmp_path_factory.mktemp("compat")
     keys = certificates.certificate("server"), certificates.key("server")
     with serving() as plain, serving(*keys) as tls:
         more = {"COMPAT_URL": plain, "COMPAT_TLS_URL": tls, "LC_ALL": "C.UTF-8"}
-        started = {side: _start(side, home, more) for side in SIDES}
+        paths = {OURS: str(ROOT), **{r.name: r.path(ROOT) for r in RELEASES}}
+        started = {
+            side: _start(side, home, {**more, "PYTHONPATH": path}) for side, path in paths.items()
+        }
         try:
             for side, process in started.items():
                 _, said = process.communicate(timeout=PATIENCE)
@@ -49,13 +66,21 @@ def ran(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) ->
             for process in started.values():
                 process.kill()
                 process.wait()
-    return {side: json.loads((home / side / f"{side}.json").read_text("utf-8")) for side in SIDES}
+    return {side: json.loads(_out(home, side).read_text("utf-8")) for side in started}
 
 
 def _start(side: str, home: Path, more: dict[str, str]) -> subprocess.Popen[str]:
-    (home / side).mkdir()
+    out = _out(home, side)
+    out.parent.mkdir()
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.compat_runner", side, str(CORPUS), str(home / side)],
+        [
+            sys.executable,
+            "-m",
+            "tests.support.compat_runner",
+            side.split()[0],
+            str(CORPUS),
+            str(out.parent),
+        ],
         cwd=ROOT,
         env=environment(home, more),
         stdin=subprocess.DEVNULL,
@@ -65,15 +90,27 @@ def _start(side: str, home: Path, more: dict[str, str]) -> subprocess.Popen[str]
     )
 
 
+def _out(home: Path, side: str) -> Path:
+    return home / side.replace(" ", "-") / f"{side.split()[0]}.json"
+
+
+def _differs(told: dict[str, Any], release: Release) -> dict[str, list[str]]:
+    """Row -> patterns, of what differs from this release."""
+    return {**(told.get("differs") or {}), **(told.get(f"differs-{release.series}") or {})}
+
+
+@on_each_release
 @pytest.mark.parametrize("name", FILES)
-def test_the_journals_differ_only_where_it_is_meant(ran: Both, name: str) -> None:
+def test_the_journals_differ_only_where_it_is_meant(
+    ran: Sides, name: str, release: Release
+) -> None:
     told = declared(CORPUS / name)
-    theirs, ours = ran["chaos"][name], ran["sloguard"][name]
+    theirs, ours = ran[release.name][name], ran[OURS][name]
     assert ours["crash"] == ""
     assert "this is a bug" not in ours["errors"]
     assert "Traceback" not in ours["errors"]
     found = differences(story(theirs), story(ours))
-    patterns = {p: row for row, paths in (told.get("differs") or {}).items() for p in paths}
+    patterns = {p: row for row, paths in _differs(told, release).items() for p in paths}
     meant = {path: [p for p in patterns if fnmatchcase(path, p)] for path in found}
     assert {path: found[path] for path, by in meant.items() if not by} == {}
     assert set(patterns) - {p for by in meant.values() for p in by} == set(), (
@@ -90,18 +127,24 @@ def test_the_journals_differ_only_where_it_is_meant(ran: Both, name: str) -> Non
         )
 
 
+@on_each_release
 @pytest.mark.parametrize("name", FILES)
-def test_where_the_chaos_toolkit_does_not_pass_sloguard_does_not_pass(ran: Both, name: str) -> None:
+def test_where_the_chaos_toolkit_does_not_pass_sloguard_does_not_pass(
+    ran: Sides, name: str, release: Release
+) -> None:
     """The other way round is meant: no evidence, no pass."""
-    rows = set(declared(CORPUS / name).get("differs") or {})
-    excused = rows & {"no-crash", "accepted-more", "leaving"}
-    if ran["chaos"][name]["exit"] != 0 and not excused:
-        assert ran["sloguard"][name]["exit"] != 0
+    excused = set(_differs(declared(CORPUS / name), release)) & {
+        "no-crash",
+        "accepted-more",
+        "leaving",
+    }
+    if ran[release.name][name]["exit"] != 0 and not excused:
+        assert ran[OURS][name]["exit"] != 0
 
 
-def test_pauses_are_waited_for(ran: Both) -> None:
-    for side in SIDES:
-        runs = ran[side]["references.yaml"]["journal"]["run"]
+def test_pauses_are_waited_for(ran: Sides) -> None:
+    for of_one in ran.values():
+        runs = of_one["references.yaml"]["journal"]["run"]
         first, paused = runs[0], runs[1]
         assert _seconds(paused["start"]) - _seconds(first["end"]) >= 0.05
 
@@ -122,5 +165,11 @@ def rows() -> dict[str, str]:
 
 
 def test_every_difference_is_a_row_of_the_table_and_every_row_is_a_difference() -> None:
-    used = {row for name in FILES for row in declared(CORPUS / name).get("differs") or {}}
+    used = {
+        row
+        for name in FILES
+        for key, found in declared(CORPUS / name).items()
+        if key.partition("-")[0] == "differs"
+        for row in found or {}
+    }
     assert used == set(rows())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "setup.sh"
-TOOLS = ("bash", "dirname", "sha256sum", "env", "grep", "rm", "flock")
+TOOLS = ("awk", "bash", "dirname", "sha256sum", "env", "grep", "mkdir", "mv", "rm", "flock")
 
 
 class World:
@@ -39,6 +39,7 @@ class World:
         """As if an earlier setup had finished here."""
         python = self.clone / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True)
+        (self.clone / ".venv" / "chaostoolkit").mkdir()
         python.write_text(f'#!{self.bin}/bash\necho "python $*" >>"{self.log}"\n')
         python.chmod(0o755)
         sums = [
@@ -150,3 +151,49 @@ def test_the_linter_of_shell_scripts_has_nothing_to_say() -> None:
         pytest.skip("shellcheck is not installed")
     done = subprocess.run([linter, str(SCRIPT)], capture_output=True, text=True, env=os.environ)
     assert done.returncode == 0, done.stdout
+
+
+LOCK = """\
+chaostoolkit==1.0 ; python_full_version < '3.12' \\
+    --hash=sha256:01
+    # via somebody
+chaostoolkit==2.0 ; python_full_version >= '3.12' \\
+    --hash=sha256:02 \\
+    --hash=sha256:03
+    # via somebody
+chaostoolkit-lib==2.1 ; python_full_version >= '3.12' \\
+    --hash=sha256:04
+chaostoolkit-reporting==9 ; python_full_version >= '3.12' \\
+    --hash=sha256:05
+"""
+
+
+def test_the_chaos_toolkit_of_other_pythons_is_unpacked_with_hashes(world: World) -> None:
+    (world.clone / "requirements-dev.lock").write_text(LOCK)
+    world.has_venv()
+    for name in ("prometheus", "promtool", "alertmanager", "chromium", "tc"):
+        world.has(name)
+    other = world.clone / ".venv" / "chaostoolkit"
+    other.rmdir()
+    # A Python that says it is older than 3.12, and whose pip makes the folder.
+    python = world.clone / ".venv" / "bin" / "python"
+    python.write_text(
+        f'#!{world.bin}/bash\necho "python $*" >>"{world.log}"\n'
+        f'if [[ $1 == -c ]]; then echo ">="; else mkdir "{other}.new"; fi\n'
+    )
+    done = world.setup("test")
+    assert done.returncode == 0, done.stderr
+    pip = "--ignore-requires-python --require-hashes -r .venv/chaostoolkit.lock"
+    assert [call for call in world.calls if call.endswith(pip)]
+    assert other.is_dir()
+    hashes = [line.strip(" \\") for line in Path(f"{other}.lock").read_text().splitlines()]
+    assert hashes == [
+        "chaostoolkit==2.0",
+        "--hash=sha256:02",
+        "--hash=sha256:03",
+        "chaostoolkit-lib==2.1",
+        "--hash=sha256:04",
+    ]
+    world.log.unlink()
+    assert world.setup("test").returncode == 0
+    assert world.calls == []

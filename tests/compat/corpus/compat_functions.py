@@ -12,15 +12,26 @@ from typing import Any
 #: What was called since the last ``reset``, by whatever runs the experiment.
 calls: list[Any] = []
 _state = {"broken": False, "asked": 0}
+#: How often each slow one has begun.
+_turns: dict[str, int] = {}
 
 
 def reset() -> None:
     """As it was before the first experiment."""
     calls.clear()
     _state.update(broken=False, asked=0)
+    _turns.clear()
 
 
-def note(name: str) -> str:
+def _wait(for_call: str | None, times: int = 1) -> None:
+    """Until something was called this often: an order that does not hang on the machine's speed."""
+    ends = time.monotonic() + 30
+    while for_call is not None and calls.count(for_call) < times and time.monotonic() < ends:
+        time.sleep(0.005)
+
+
+def note(name: str, after: str | None = None, times: int = 1) -> str:
+    _wait(after, times)
     calls.append(name)
     return name
 
@@ -29,7 +40,8 @@ def echo(value: Any = None) -> Any:
     return value
 
 
-def fail(message: str = "it broke") -> None:
+def fail(message: str = "it broke", after: str | None = None) -> None:
+    _wait(after)
     calls.append("fail")
     raise ValueError(message)
 
@@ -135,13 +147,15 @@ def environment(name: str) -> str | None:
     return os.environ.get(name)
 
 
-def break_it() -> str:
+def break_it(after: str | None = None, times: int = 1) -> str:
+    _wait(after, times)
     calls.append("break")
     _state["broken"] = True
     return "broken"
 
 
-def mend() -> str:
+def mend(after: str | None = None, times: int = 1) -> str:
+    _wait(after, times)
     calls.append("mend")
     _state["broken"] = False
     return "mended"
@@ -158,9 +172,13 @@ def asked() -> int:
     return _state["asked"]
 
 
-def slow(name: str, seconds: float = 0.3) -> str:
+def slow(name: str, after: Any = (), until: Any = (), seconds: float = 0.0) -> str:
+    """Of each turn: what it waits for before it begins, and before it ends."""
+    turn = _turns[name] = _turns.get(name, -1) + 1
+    _wait(after[turn] if turn < len(after) else None)
     calls.append(f"{name} begins")
     time.sleep(seconds)
+    _wait(until[turn] if turn < len(until) else None)
     calls.append(f"{name} ends")
     return name
 
