@@ -14,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 OVERLAYS = ROOT / "deploy" / "overlays"
+COMPONENTS = ROOT / "deploy" / "components"
 EXPERIMENTS = ROOT / "experiments" / "kubernetes"
 
 #: Overlay -> its service account in the namespace sloguard.
@@ -27,9 +28,15 @@ ACCOUNTS: Mapping[str, str] = {
 RECOVERING = ("namespace", "cluster")
 
 
+def home_of(overlay: str) -> Path:
+    """Where the experiments and roles of an overlay stand: in the component that it consists of, if it does."""
+    component = COMPONENTS / overlay
+    return component if component.is_dir() else OVERLAYS / overlay
+
+
 def experiments_of(overlay: str) -> list[Path]:
     """The experiments that the ConfigMap of an overlay holds, by their original files."""
-    declared = yaml.safe_load((OVERLAYS / overlay / "kustomization.yaml").read_text("utf-8"))
+    declared = yaml.safe_load((home_of(overlay) / "kustomization.yaml").read_text("utf-8"))
     files = [file for made in declared["configMapGenerator"] for file in made["files"]]
     return [EXPERIMENTS / Path(file).name for file in files if file.startswith("experiments/")]
 
@@ -69,9 +76,9 @@ def generated() -> Iterator[tuple[Path, str]]:
     head = "# Made by 'python -m scripts.deploy' from rules/sloguard.yaml; do not edit.\n"
     yield ROOT / "deploy" / "components" / "monitoring" / "prometheusrule.yaml", head + rule_of()
     for file in sorted((ROOT / "grafana" / "dashboards").glob("*.json")):
-        yield OVERLAYS / "grafana" / "dashboards" / file.name, file.read_text("utf-8")
+        yield COMPONENTS / "grafana" / "dashboards" / file.name, file.read_text("utf-8")
     for overlay in ACCOUNTS:
-        folder = OVERLAYS / overlay
+        folder = home_of(overlay)
         head = "# Made by 'python -m scripts.deploy' from what the experiments here need; do not edit.\n"
         yield folder / "rbac.yaml", head + rights_of(overlay)
         for file in experiments_of(overlay):
@@ -82,8 +89,8 @@ def stale() -> list[Path]:
     """The files that are not as they would be written now, or that nothing needs any more."""
     wanted = dict(generated())
     found = [f for f, text in wanted.items() if not f.exists() or f.read_text("utf-8") != text]
-    kept = [f for overlay in ACCOUNTS for f in (OVERLAYS / overlay / "experiments").glob("*")]
-    kept += (OVERLAYS / "grafana" / "dashboards").glob("*")
+    kept = [f for overlay in ACCOUNTS for f in (home_of(overlay) / "experiments").glob("*")]
+    kept += (COMPONENTS / "grafana" / "dashboards").glob("*")
     return sorted([*found, *(file for file in kept if file not in wanted)])
 
 

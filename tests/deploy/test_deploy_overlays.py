@@ -3,66 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from scripts.deploy import ACCOUNTS, OVERLAYS, ROOT, experiments_of, stale
-
-DEPLOY = ROOT / "deploy"
-BUILDS = ["base", *sorted(f"overlays/{path.name}" for path in OVERLAYS.iterdir())]
-#: The oldest and the newest that are promised.
-VERSIONS = ("1.31", "1.36")
-#: Of operators; the schemas of Kubernetes do not know them.
-FOREIGN = ("monitoring.coreos.com",)
-
-
-@cache
-def _kustomizes() -> bool:
-    """Components came with the kustomize of kubectl 1.21."""
-    if not shutil.which("kubectl"):
-        return False
-    ran = subprocess.run(
-        ["kubectl", "version", "--client", "-o", "json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    version = json.loads(ran.stdout or "{}").get("clientVersion", {})
-    minor = re.match(r"\d+", str(version.get("minor", "")))
-    return bool(minor) and int(minor.group()) >= 21
-
-
-needs_kubectl = pytest.mark.skipif(not _kustomizes(), reason="kubectl 1.21 or newer is missing")
-
-
-@cache
-def built(name: str) -> tuple[dict[str, Any], ...]:
-    ran = subprocess.run(
-        ["kubectl", "kustomize", str(DEPLOY / name)], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert "deprecated" not in ran.stderr
-    return tuple(yaml.safe_load_all(ran.stdout))
-
-
-def pods(name: str) -> list[dict[str, Any]]:
-    """Every pod template."""
-    found = []
-    for one in built(name):
-        spec = one.get("spec") or {}
-        spec = spec.get("jobTemplate", {}).get("spec", spec)
-        if "template" in spec:
-            found.append(spec["template"]["spec"])
-    return found
+from scripts.deploy import ACCOUNTS, ROOT, experiments_of, stale
+from tests.support import schemas
+from tests.support.manifests import BUILDS, DEPLOY, built, needs_kubectl, pods
 
 
 def test_generated_parts_are_fresh() -> None:
@@ -70,15 +21,41 @@ def test_generated_parts_are_fresh() -> None:
 
 
 @needs_kubectl
-@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", BUILDS)
-def test_kubernetes_takes_what_is_built(name: str, version: str) -> None:
-    import kubernetes_validate
+def test_every_kubernetes_takes_what_is_built(name: str) -> None:
+    for version in schemas.VERSIONS:
+        for one in built(name):
+            what = f"{version}: {one['kind']} {one['metadata']['name']}"
+            assert schemas.problems(one, version) == [], what
 
-    own = [one for one in built(name) if not one["apiVersion"].startswith(FOREIGN)]
-    assert own or name.endswith("alertmanager")
-    for one in own:
-        kubernetes_validate.validate(one, version, strict=True)
+
+@needs_kubectl
+def test_the_schemas_see_what_is_wrong() -> None:
+    """In every version and at every depth; of operators' kinds too."""
+    made = {one["kind"]: one for one in built("base and every component")}
+    wrong = {
+        "Deployment": ("spec", "template", "spec", "containers", 0, "resource"),
+        "NetworkPolicy": ("spec", "ingress", 0, "form"),
+        "ServiceMonitor": ("spec", "endpoints", 0, "honourLabels"),
+        "PrometheusRule": ("spec", "groups", 0, "rules", 0, "annotation"),
+    }
+    for kind, path in wrong.items():
+        broken = json.loads(json.dumps(made[kind]))
+        found = broken
+        for step in path[:-1]:
+            found = found[step]
+        found[path[-1]] = True
+        for version in schemas.VERSIONS:
+            assert path[-1] in str(schemas.problems(broken, version)), kind
+    late = {**made["PodDisruptionBudget"], "apiVersion": "policy/v1beta1"}
+    assert schemas.problems(late, "1.31") == ["policy/v1beta1 PodDisruptionBudget is not served"]
+
+
+@needs_kubectl
+def test_all_kinds_of_operators_are_known_to_the_tests() -> None:
+    foreign = {(one["apiVersion"], one["kind"]) for name in BUILDS for one in built(name)}
+    foreign = {one for one in foreign if one[0].startswith(("monitoring.", "argoproj."))}
+    assert foreign == {one for one in schemas.definitions() if one[0].startswith("monitoring.")}
 
 
 @needs_kubectl
@@ -162,15 +139,8 @@ def test_replicas_share_a_store_and_no_volume() -> None:
 
 
 @needs_kubectl
-def test_the_monitoring_joins_the_service(tmp_path: Path) -> None:
-    folder = tmp_path / "joined"
-    folder.mkdir()
-    base, component = (
-        os.path.relpath(DEPLOY / name, folder) for name in ("base", "components/monitoring")
-    )
-    declared = {"resources": [base], "components": [component]}
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(declared))
-    made = {one["kind"]: one for one in built(str(folder))}
+def test_the_monitoring_joins_the_service() -> None:
+    made = {one["kind"]: one for one in built("namespace, watched")}
     service, monitor = made["Service"], made["ServiceMonitor"]["spec"]
     labels = service["metadata"]["labels"].items()
     assert monitor["selector"]["matchLabels"].items() <= labels
