@@ -4,6 +4,7 @@ One module a purpose. Whatever is heavy is imported by the function that needs i
 package costs nothing.
 """
 
+from sloguard.bootstrap.backlog import backlog_desk, backlog_file
 from sloguard.bootstrap.desks import alert_desk, catalogue, job_desk, window_desk
 from sloguard.bootstrap.outside import (
     LIVE_DEADLINE,
@@ -15,6 +16,12 @@ from sloguard.bootstrap.outside import (
     open_store,
     provide_clusters,
     stored_alerts,
+)
+from sloguard.bootstrap.people import (
+    approval_desk,
+    approval_links,
+    approval_needed,
+    stored_approvals,
 )
 from sloguard.bootstrap.processes import child_environ
 from sloguard.bootstrap.reporting import report_desk, report_schedule, report_writers
@@ -37,6 +44,11 @@ __all__ = [
     "alert_desk",
     "alert_sources",
     "announcers",
+    "approval_desk",
+    "approval_links",
+    "approval_needed",
+    "backlog_desk",
+    "backlog_file",
     "bench",
     "catalogue",
     "channels",
@@ -62,6 +74,7 @@ __all__ = [
     "run_probe",
     "service",
     "stored_alerts",
+    "stored_approvals",
     "tell_people",
     "toolkit_notifications",
     "window_desk",

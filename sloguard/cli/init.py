@@ -12,6 +12,8 @@ import click
 from sloguard.cli.common import config_option, fail, prometheus_option, settings_from
 
 if TYPE_CHECKING:
+    from sloguard.core.backlog import Hypothesis
+    from sloguard.settings import Settings
     from sloguard.spec.starter import Found
 
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 @click.option("--latency", help="Highest 99th percentile, such as 300ms.")
 @click.option("--lookback", default="1m", show_default=True, help="What the rates average over.")
 @click.option("--kill", metavar="PATTERN", help="Kill one process whose command line matches.")
+@click.option(
+    "--backlog", "hypothesis", metavar="ID", help="The hypothesis of the backlog that it tests."
+)
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing; take what is found.")
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def command(
@@ -37,6 +42,7 @@ def command(
     latency: str | None,
     lookback: str,
     kill: str | None,
+    hypothesis: str | None,
     yes: bool,
     force: bool,
 ) -> None:
@@ -56,6 +62,7 @@ def command(
     if file.exists() and not force:
         fail(f"{file} exists; name another file, or overwrite it with --force")
     settings = settings_from(config, prometheus=prometheus)
+    tested = None if hypothesis is None else _hypothesis(settings, hypothesis)
     try:
         metrics = open_metrics(settings)
 
@@ -69,7 +76,7 @@ def command(
     counter = _choose("Which counter tells failures?", counters, asking=asking)
     histogram = _choose("Which histogram tells latency?", histograms, asking=asking)
     choice = starter.Choice(
-        title=_answer(title, "Title", _title(counter, service), asking),
+        title=_answer(title, "Title", tested.name if tested else _title(counter, service), asking),
         counter=counter,
         histogram=histogram,
         only=service or _which_group(counter or histogram, asking=asking),
@@ -79,11 +86,33 @@ def command(
         kill=_answer(
             kill, "Kill one process whose command line matches (empty: nothing)", "", asking
         ),
+        hypothesis=tested.id if tested else "",
     )
     file.write_text(starter.write(choice), encoding="utf-8")
     found = [f.metric for f in (counter, histogram) if f] or ["only 'up'"]
     click.echo(f"{file}: written from {', '.join(found)}", err=True)
     click.echo(f"Next: sloguard validate {file} --prometheus URL", err=True)
+
+
+def _hypothesis(settings: Settings, id: str) -> Hypothesis:
+    """One of the backlog; ends with what is wrong."""
+    from sloguard.bootstrap import backlog_file
+    from sloguard.documents.problems import did_you_mean
+    from sloguard.spec import SpecError
+    from sloguard.spec.backlog import load_backlog
+
+    file = backlog_file(settings)
+    if file is None:
+        fail("--backlog: there is no backlog; write experiments/backlog.yaml, or set backlog.file")
+    try:
+        backlog = load_backlog(file)
+    except SpecError as error:
+        fail(str(error))
+    found = backlog.get(id)
+    if found is None:
+        hint = did_you_mean(id, backlog.ids)
+        fail(f"--backlog: {file} has no hypothesis '{id}'" + (f"; {hint}" if hint else ""))
+    return found
 
 
 def _title(counter: object, service: str | None) -> str:

@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Make recording rules, burn-rate alerts and their tests from SLO files.",
     ),
     "runs": ("sloguard.cli.runs", "List, show, delete and export the runs that were kept."),
+    "backlog": (
+        "sloguard.cli.backlog",
+        "What could go wrong, and what runs have said about it.",
+    ),
     "alerts": ("sloguard.cli.alerts", "List the alerts that Alertmanager has sent."),
     "chart": ("sloguard.cli.chart", "Draw a run's SLOs as PNG, SVG or PDF."),
     "report": (

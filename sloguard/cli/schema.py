@@ -8,7 +8,8 @@ import click
 
 
 @click.command("schema")
-def command() -> None:
+@click.option("--backlog", is_flag=True, help="Of a hypothesis backlog, not of experiments.")
+def command(backlog: bool) -> None:
     """Print the JSON Schema of experiment files.
 
     \b
@@ -17,5 +18,6 @@ def command() -> None:
       # yaml-language-server: $schema=sloguard.schema.json
     """
     from sloguard.spec import schema
+    from sloguard.spec.schema import backlog_schema
 
-    click.echo(json.dumps(schema(), indent=2))
+    click.echo(json.dumps(backlog_schema() if backlog else schema(), indent=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def command(files: tuple[Path, ...], strict: bool, format_: str, prometheus: str
     """Check experiments before anything is broken.
 
     Shows all problems of every FILE at once, as file:line:column, and what the SLOs' PromQL can or cannot
-    prove. With --prometheus each query is sent once: how many series, at what step, with what lookback.
+    prove. A hypothesis backlog is checked too. With --prometheus each query is sent once: how many series, at what step, with what lookback.
     Ends with 0 if all is well, 2 if something is wrong; warnings alone end with 0, unless --strict.
 
     \b
@@ -117,12 +118,18 @@ def _checked(
         "queries": [],
     }
     try:
+        if _is_backlog(file):
+            from sloguard.spec.backlog import load_backlog
+
+            load_backlog(file)
+            return report
         # Looking runs nothing: what depends on a probe of the configuration is left out, with a warning.
         loaded = read(file, variables=variables, var_files=var_files, slos_alone=True)
     except SpecError as error:
         report["errors"] = [str(problem) for problem in error.problems]
         return report
     report["warnings"] = [str(warning) for warning in loaded.warnings]
+    report["warnings"] += _unknown_hypotheses(file, loaded)
     _take_aliases(report, loaded, options)
     try:
         for one in inspected(loaded.experiment, metrics, options):
@@ -130,6 +137,45 @@ def _checked(
     except OutsideError as error:
         report["errors"].append(f"{file}: {error}")
     return report
+
+
+def _is_backlog(file: Path) -> bool:
+    from sloguard.documents.files import read_document
+    from sloguard.documents.problems import DocumentError
+    from sloguard.spec.backlog import looks_like_backlog
+
+    try:
+        return looks_like_backlog(read_document(file, strict=False).root)
+    except DocumentError:
+        # Reading it as an experiment tells what is wrong.
+        return False
+
+
+def _unknown_hypotheses(file: Path, loaded: Loaded) -> list[str]:
+    """Ids that the backlog beside the file has not; where there is none, nobody knows."""
+    from sloguard.documents.problems import did_you_mean
+    from sloguard.spec import SpecError
+    from sloguard.spec.backlog import backlog_beside, declared_ids, load_backlog
+
+    ids = declared_ids(loaded.experiment.declared)
+    beside = backlog_beside(file) if ids else None
+    if beside is None:
+        return []
+    try:
+        known = load_backlog(beside).ids
+    except SpecError:
+        return []
+    return [
+        str(
+            loaded.problem(
+                "backlog",
+                f"{os.path.relpath(beside)} has no hypothesis '{id}'",
+                hint=did_you_mean(id, known),
+            )
+        )
+        for id in ids
+        if id not in known
+    ]
 
 
 def _take(report: dict[str, Any], one: Inspected, loaded: Loaded) -> None:

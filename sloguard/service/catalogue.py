@@ -23,6 +23,7 @@ from sloguard.documents.problems import DocumentError, Problem, did_you_mean
 from sloguard.ports.service import ServiceError
 from sloguard.service.permissions import PERMISSIONS, closed_to_requests, refused
 from sloguard.spec import Loaded, masked, read
+from sloguard.spec.backlog import FILE_NAMES
 
 #: How often the directories are looked at, at most, in seconds.
 LOOK_SECONDS = 1.0
@@ -345,6 +346,8 @@ def _files(directory: str, problems: list[str]) -> list[str]:
         problems.append(f"the directory {directory} cannot be read: {error.strerror}")
         return []
     files = [name for name in names if name.endswith(_ENDINGS) and not name.startswith(".")]
+    # The hypothesis backlog lies beside what tests it.
+    files = [name for name in files if name not in FILE_NAMES]
     return [os.path.join(directory, name) for name in files if _is_file(directory, name)]
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 from sloguard.settings.alertmanager import AlertmanagerSettings
 from sloguard.settings.alerts import AlertsSettings
+from sloguard.settings.backlog import BacklogSettings
+from sloguard.settings.executor import ExecutorSettings, JanitorSettings
+from sloguard.settings.approvals import ApprovalsSettings
 from sloguard.settings.fields import setting
 from sloguard.settings.grafana import GrafanaSettings
 from sloguard.settings.notify import ChannelSettings, NotifySettings
@@ -127,6 +130,12 @@ class RunSettings:
     metrics_patience: float = setting(
         75.0, "How long a Prometheus that is away at the end is waited for.", "duration", least=0
     )
+    max_series: int = setting(
+        10_000,
+        "Series that a verdict tells one by one, the worst of each SLO first; the others are counted.",
+        "whole",
+        least=1,
+    )
     budget_history: bool = setting(
         True,
         "Whether Prometheus is asked at a run's end how much of the error budgets was left before it.",
@@ -218,7 +227,19 @@ class ServeSettings:
         "http://*.shop.svc:8080/*. Others are refused, and metadata addresses always are.",
         "list",
     )
-    concurrency: int = setting(2, "Runs under way at once; the others wait.", "whole", least=1)
+    executor: str = setting(
+        "local",
+        "Who carries runs out: processes beside the service, or Jobs of the cluster (see the group executor).",
+        "choice",
+        choices=("local", "kubernetes"),
+    )
+    concurrency: int = setting(
+        2,
+        "Runs under way at once, of this process; with executor: kubernetes of all replicas together. The "
+        "others wait.",
+        "whole",
+        least=1,
+    )
     max_queue: int = setting(100, "Runs that may wait; more are refused.", "whole", least=1)
     window_max: float = setting(
         4 * 3600.0,
@@ -294,6 +315,8 @@ class Settings:
     runs: RunSettings = field(default_factory=RunSettings)
     charts: ChartSettings = field(default_factory=ChartSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    executor: ExecutorSettings = field(default_factory=ExecutorSettings)
+    janitor: JanitorSettings = field(default_factory=JanitorSettings)
     alerts: AlertsSettings = field(default_factory=AlertsSettings)
     alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
@@ -301,6 +324,8 @@ class Settings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     channels: tuple[ChannelSettings, ...] = ()
     reports: ReportSettings = field(default_factory=ReportSettings)
+    approvals: ApprovalsSettings = field(default_factory=ApprovalsSettings)
+    backlog: BacklogSettings = field(default_factory=BacklogSettings)
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -311,10 +336,14 @@ GROUPS: Mapping[str, type[Any]] = {
     "runs": RunSettings,
     "charts": ChartSettings,
     "serve": ServeSettings,
+    "executor": ExecutorSettings,
+    "janitor": JanitorSettings,
     "alerts": AlertsSettings,
     "alertmanager": AlertmanagerSettings,
     "outbox": OutboxSettings,
     "grafana": GrafanaSettings,
     "notify": NotifySettings,
     "reports": ReportSettings,
+    "approvals": ApprovalsSettings,
+    "backlog": BacklogSettings,
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sloguard.core.alert_rules import Alerting
+from sloguard.core.backlog import tags_of
 from sloguard.core.model import Activity, Experiment, Json, Phases
 from sloguard.documents.tree import Node
 from sloguard.spec.errors import Reader
@@ -40,7 +41,10 @@ class Builder:
         return Experiment(
             title=str(scope.fill(values.get("title") or title)),
             description=str(scope.fill(values.get("description") or "")),
-            tags=tuple(values.get("tags") or ()),
+            # So that runs are found by the hypotheses that they test.
+            tags=tuple(
+                dict.fromkeys((*(values.get("tags") or ()), *tags_of(values.get("backlog") or ())))
+            ),
             phases=values.get("phases") or Phases(),
             hypothesis_title=str(scope.fill(hypothesis.get("title") or "")),
             slos=tuple(values.get("slos") or hypothesis.get("slos") or ()),
@@ -48,11 +52,11 @@ class Builder:
             guards=tuple(values.get("abort-when") or ()),
             alerts=values.get("alerts") or Alerting(),
             budget=values.get("budget"),
+            approval=values.get("approval"),
             method=self._section("method"),
             rollbacks=self._section("rollbacks"),
             controls=self.top_controls,
             hypothesis_controls=self.hypothesis_controls,
-            approval=values.get("approval"),
             configuration=found.configuration,
             secrets=found.secrets,
             contributions=declared.get("contributions") or {},

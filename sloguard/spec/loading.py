@@ -14,6 +14,7 @@ from sloguard.core.model import Experiment, Json
 from sloguard.documents.files import Document, parse_document, read_text
 from sloguard.documents.problems import DocumentError, Problem, nearest
 from sloguard.documents.tree import Node, implant, shown, walk
+from sloguard.spec.backlog import looks_like_backlog
 from sloguard.spec.building import Builder
 from sloguard.spec.errors import FAILED, Reader, SpecError
 from sloguard.spec.experiments import EXPERIMENT, SLO_FILE
@@ -208,6 +209,13 @@ class _Reading:
 
     def _table(self, reader: Reader) -> Table:
         root = self.root
+        if looks_like_backlog(root):
+            message = "this file holds hypotheses and no experiment"
+            hint = "'sloguard backlog' reads it"
+            reader.problem(
+                root.place("hypotheses"), "", message, "an experiment with a method", hint
+            )
+            self._raise(reader)
         method_or_hypothesis = root.get("method") or root.get("steady-state-hypothesis")
         if root.get("slos") is None or method_or_hypothesis is not None:
             return EXPERIMENT

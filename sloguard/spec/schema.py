@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sloguard.spec.backlog import BACKLOG
 from sloguard.spec.experiments import EXPERIMENT, SLO_FILE
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -27,5 +28,18 @@ def schema() -> dict[str, Any]:
         },
         "then": slos,
         "else": experiment,
+        "$defs": dict(sorted(defs.items())),
+    }
+
+
+def backlog_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of a hypothesis backlog, for editors. It cannot see ids that are there twice."""
+    defs: dict[str, Any] = {}
+    whole = BACKLOG.schema(defs)
+    return {
+        "$schema": DRAFT,
+        "title": "sloguard backlog",
+        "description": BACKLOG.doc,
+        **whole,
         "$defs": dict(sorted(defs.items())),
     }

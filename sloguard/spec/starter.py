@@ -99,6 +99,7 @@ class Choice:
     latency: str = "300ms"
     lookback: str = "1m"
     kill: str = ""
+    hypothesis: str = ""
 
 
 def look(ask: Question) -> tuple[list[Found], list[Found]]:
@@ -133,7 +134,13 @@ def _found(metric: str, ask: Question) -> Found:
 def write(choice: Choice) -> str:
     """The experiment as commented YAML."""
     parts = [
-        _HEAD.format(title=json.dumps(choice.title, ensure_ascii=False), lookback=choice.lookback)
+        _HEAD.format(
+            title=json.dumps(choice.title, ensure_ascii=False),
+            lookback=choice.lookback,
+            backlog=f"backlog: {json.dumps(choice.hypothesis)}\n"
+            if choice.hypothesis
+            else _NO_BACKLOG,
+        )
     ]
     if choice.counter:
         parts.append(_errors(choice.counter, choice))
@@ -181,11 +188,13 @@ def _latency(found: Found, choice: Choice) -> str:
     return _LATENCY.format(query=f"histogram_quantile(0.99, {inner})", latency=bound)
 
 
+#: Without one the key is only shown.
+_NO_BACKLOG = "# The hypothesis of your backlog that this tests; 'sloguard backlog' shows them.\n# backlog: ID\n"
 _HEAD = """\
 # A first experiment. Look at it with `sloguard validate`, see what it would hit with `sloguard run --dry-run`.
 title: {title}
 description: What is broken, and what nobody may notice.
-
+{backlog}
 # How long to look. `before` is read from the history that Prometheus holds; `during` is a minimum.
 # Longer than the {lookback} over which the queries average, or the fault would be averaged away.
 phases: {{before: 5m, during: 3m, after: 5m}}

@@ -8,12 +8,15 @@ from typing import Self
 
 from sloguard.adapters.store.alerts import AlertsPart
 from sloguard.adapters.store.audit import AuditPart
+from sloguard.adapters.store.backlog import BacklogPart
 from sloguard.adapters.store.browsing import BrowsingPart
 from sloguard.adapters.store.database import Database
 from sloguard.adapters.store.keeping import KeepingPart
 from sloguard.adapters.store.ledger import LedgerPart
 from sloguard.adapters.store.liveness import myself
+from sloguard.adapters.store.orphans import OrphansPart
 from sloguard.adapters.store.outbox import OutboxPart
+from sloguard.adapters.store.people import PeoplePart
 from sloguard.adapters.store.recording import Recorder
 from sloguard.adapters.store.reporting import ReportsPart
 from sloguard.adapters.store.searching import SearchPart
@@ -36,8 +39,11 @@ class Store(
     SessionsPart,
     AuditPart,
     OutboxPart,
+    OrphansPart,
     AlertsPart,
+    PeoplePart,
     ReportsPart,
+    BacklogPart,
 ):
     """Runs on disk: records events, keeps the ledger, finds what was left, reads it all back.
 
