@@ -93,7 +93,7 @@ METADATA = [
 @pytest.mark.parametrize("url", METADATA)
 def test_no_spelling_and_no_redirect_leads_to_a_metadata_service(shop: Shop, url: str) -> None:
     everything = UrlRules(["*"])
-    direct = carry_out({"type": "http", "url": url, "timeout": 2}, allow_url=everything)
+    direct = carry_out({"type": "http", "url": url, "timeout": 60}, allow_url=everything)
     if not url.isascii():
         # Such spellings do not get as far as a name.
         assert "is not a valid IDNA label" in str(direct.error), direct
