@@ -38,7 +38,11 @@ class Budgets:
         slos = limits.of(self.experiment.slos)
         self._histories = histories(slos, self.metrics, at)
         known = {history.slo: history for history in self._histories}
-        judged = {result.name: [s.labels for s in result.series] for result in self.before}
+        judged = {
+            result.name: [s.labels for s in result.series]
+            for result in self.before
+            if result.omitted is None
+        }
         held = [check_gate(limits, slo, known.get(slo.name), judged.get(slo.name)) for slo in slos]
         return "; ".join(reason for verdict, reason in held if verdict is not Verdict.MET)
 

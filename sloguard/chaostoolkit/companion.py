@@ -16,6 +16,7 @@ from typing import Any
 from sloguard.chaostoolkit.budgets import Budgets
 from sloguard.chaostoolkit.reading import activities_of, moment, probes_of
 from sloguard.core.alerting import judge_alerts
+from sloguard.core.condensing import Condensed
 from sloguard.core.document import document
 from sloguard.core.events import (
     ActivityEnded,
@@ -34,12 +35,15 @@ from sloguard.core.masking import Masker
 from sloguard.core.model import Experiment, FaultRecord, PhaseName, Timeline, Verdict
 from sloguard.core.outcome import RunFacts, conclude
 from sloguard.core.results import SloResult
+from sloguard.core.series import SloEvidence, Surroundings
 from sloguard.engine.alert_checks import firing_against
 from sloguard.engine.alert_sources import PrometheusAlerts, asking_sources
 from sloguard.engine.alert_watch import AlertWatch
-from sloguard.engine.evidence import Collected, collecting
+from sloguard.engine.evidence import Collected, Take, collecting
+from sloguard.engine.gate import guarded_budgets, with_samples
 from sloguard.engine.history import missing_history
-from sloguard.engine.loop import Loop
+from sloguard.engine.holding import Held
+from sloguard.engine.loop import Loop, Work
 from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Threads
 from sloguard.engine.queries import Queries, look_up
@@ -172,7 +176,8 @@ class Companion:
         against = [result.reason for result in results if result.verdict.rank > Verdict.MET.rank]
         if against:
             for result in results:
-                self._tell(EvidenceCollected(self.now(), result.evidence))
+                if result.evidence.answers:
+                    self._tell(EvidenceCollected(self.now(), result.evidence))
             raise self._refusal(
                 "the steady state was not met before the fault: " + "; ".join(against)
             )
@@ -181,9 +186,18 @@ class Companion:
         now = self.now()
         self._marks.start = round(now - self.experiment.phases.before, 3)
         timeline = Timeline(self._marks.start, now, now, now)
-        collected = self._collect(timeline, window=self._window)
         after = self.experiment.phases.after
-        return [judge_slo(e, timeline, collected.surroundings, after) for e in collected.evidence]
+        options = self.around.options
+        judged = Condensed(options.max_series)
+        held = Held(options.held_samples, always=guarded_budgets(self.experiment))
+
+        def take(evidence: SloEvidence, surroundings: Surroundings) -> Work[None]:
+            judged.add(judge_slo(evidence, timeline, surroundings, after))
+            held.add(evidence)
+            yield from ()
+
+        self._collect(timeline, take, window=self._window)
+        return list(with_samples(judged.results(), held))
 
     # The method.
 
@@ -314,14 +328,18 @@ class Companion:
         marks = self._marks
         assert marks.start is not None and marks.fault is not None  # noqa: S101, PT018 - see finish
         timeline = Timeline(marks.start, marks.fault, max(marks.fault, restored), end)
-        collected = self._collect(timeline, patience=self.around.options.metrics_patience)
-        for evidence in collected.evidence:
+        after, options = self.experiment.phases.after, self.around.options
+        kept = Condensed(options.max_series, budget=self.experiment.budget, timeline=timeline)
+
+        def take(evidence: SloEvidence, surroundings: Surroundings) -> Work[None]:
+            # What is judged is told and let go: no more samples are held than are under way.
             self._tell(EvidenceCollected(self.now(), evidence))
+            kept.add(judge_slo(evidence, timeline, surroundings, after))
+            yield from ()
+
+        collected = self._collect(timeline, take, patience=options.metrics_patience)
         self._tell(SurroundingsCollected(self.now(), collected.surroundings))
-        after = self.experiment.phases.after
-        judged = tuple(
-            judge_slo(e, timeline, collected.surroundings, after) for e in collected.evidence
-        )
+        judged = kept.results()
         held = judge_alerts(collected.alerts, self.experiment.alerts, timeline)
         return replace(
             facts,
@@ -400,7 +418,12 @@ class Companion:
         return self.experiment.phases.during + self.experiment.phases.after
 
     def _collect(
-        self, timeline: Timeline, *, patience: float = 0.0, window: float | None = None
+        self,
+        timeline: Timeline,
+        take: Take,
+        *,
+        patience: float = 0.0,
+        window: float | None = None,
     ) -> Collected:
         queries = self._queries
         assert queries is not None  # noqa: S101 - nothing goes on without them
@@ -416,6 +439,7 @@ class Companion:
                 patience=patience,
                 sources=self.around.sources,
                 alerts_alone=self.experiment.alerts.declared,
+                take=take,
                 **more,
             )
         )

@@ -101,7 +101,7 @@ def _judge_window(settings: Settings, file: Path, flags: dict[str, Any]) -> int:
     from sloguard.adapters.clock import SystemClock
     from sloguard.bootstrap import kept_alerts, open_metrics, options
     from sloguard.core.document import document
-    from sloguard.engine.window import collect, judge_collected, with_budget
+    from sloguard.engine.window import collect, judge_collected, judge_streamed, with_budget
     from sloguard.ports import OutsideError
 
     variables = given_variables(flags["variables"])
@@ -121,14 +121,15 @@ def _judge_window(settings: Settings, file: Path, flags: dict[str, Any]) -> int:
     except OutsideError as error:
         fail(str(error))
     chosen = options(settings, step=step_seconds(flags["step"]))
+    removed, clock = _removed(flags["removed"]), SystemClock()
+    if flags["charts"] is None:
+        facts, surroundings = judge_streamed(
+            experiment, timeline, metrics, clock, chosen, removed=removed, sources=sources
+        )
+        return _say(document(facts), facts.slos, timeline, surroundings, flags)
+    # Charts are drawn of samples: they are held until all is drawn.
     collected = collect(
-        experiment,
-        timeline,
-        metrics,
-        SystemClock(),
-        chosen,
-        removed=_removed(flags["removed"]),
-        sources=sources,
+        experiment, timeline, metrics, clock, chosen, removed=removed, sources=sources
     )
     facts = judge_collected(experiment, timeline, collected)
     facts = with_budget(facts, experiment, metrics, chosen)
@@ -139,25 +140,44 @@ def _judge_run(settings: Settings, run: str, slos: Path | None, flags: dict[str,
     from sloguard.core.document import document
     from sloguard.core.judge import judge_slo
     from sloguard.core.outcome import RunFacts
-    from sloguard.engine.rejudge import alerts_again, rejudge
+    from sloguard.engine.rejudge import alerts_again, judge_kept, limits_again, rejudge
     from sloguard.engine.rejudge import budget_again as again
     from sloguard.ports import OutsideError
 
     store = the_store(settings)
     try:
         stored = store.run(run)
-        evidence = store.evidence(run)
     except OutsideError as error:
         fail(str(error))
-    if stored.timeline is None or not evidence:
+    other = load_experiment(slos, slos_alone=True) if slos else None
+    declared = other.phases.after if other else _declared_after(stored.resolved)
+    judged: tuple[SloResult, ...] = ()
+    try:
+        kept = store.each_evidence(run)
+        if stored.timeline is None:
+            pass
+        elif flags["charts"] is None:
+            judged = judge_kept(
+                kept,
+                other,
+                stored.timeline,
+                stored.surroundings,
+                declared,
+                limits=limits_again(stored.document, other),
+                max_series=settings.runs.max_series,
+            )
+        else:
+            # Charts are drawn of samples: they are held until all is drawn.
+            evidence = kept if other is None else rejudge(kept, other.slos)
+            judged = tuple(
+                judge_slo(e, stored.timeline, stored.surroundings, declared) for e in evidence
+            )
+    except OutsideError as error:
+        fail(str(error))
+    if stored.timeline is None or not judged:
         fail(
             f"run {stored.id} has no samples to judge: nothing was injected, or it was interrupted"
         )
-    other = load_experiment(slos, slos_alone=True) if slos else None
-    if other is not None:
-        evidence = rejudge(evidence, other.slos)
-    declared = other.phases.after if other else _declared_after(stored.resolved)
-    judged = tuple(judge_slo(e, stored.timeline, stored.surroundings, declared) for e in evidence)
     held = alerts_again(stored.document, other, stored.timeline)
     facts = RunFacts(
         experiment=stored.title,

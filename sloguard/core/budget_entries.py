@@ -82,7 +82,8 @@ def _limits(
 ) -> Entry:
     made: Entry = {}
     if limits.keep_at_least is not None:
-        labels = None if result is None else [series.labels for series in result.series] or None
+        whole = result is not None and result.omitted is None
+        labels = [series.labels for series in result.series] or None if result and whole else None
         verdict, reason = check_gate(limits, slo, history, labels)
         made["gate"] = {
             "keep_at_least": limits.keep_at_least,
@@ -91,7 +92,8 @@ def _limits(
             "reason": reason,
         }
     if limits.guards and timeline is not None and result is not None:
-        made["guard"] = judge_guard(limits, result, timeline)
+        # Where the samples were let go it was judged before.
+        made["guard"] = dict(result.guard or judge_guard(limits, result, timeline))
     return made
 
 
@@ -101,7 +103,10 @@ def _rows(result: SloResult | None, history: History | None) -> list[Entry]:
     series = () if result is None else result.series
     judged: dict[LabelSet, SeriesResult] = {one.labels: one for one in series}
     # Before a run has judged anything, those of the history are all that is known.
-    rows = [_row(labels, spent.get(labels), judged.get(labels)) for labels in judged or spent]
+    # So are they of the series that a result does not tell one by one.
+    whole = result is not None and result.omitted is None
+    known = judged if judged and whole else {**judged, **spent}
+    rows = [_row(labels, spent.get(labels), judged.get(labels)) for labels in known]
     return sorted(rows, key=_order)
 
 

@@ -18,7 +18,7 @@ from sloguard.core.model import (
 )
 from sloguard.core.outcome import ProbeResult, RunFacts, conclude
 from sloguard.core.proposing import proposed_rule
-from sloguard.core.results import PhaseResult, SeriesResult, SloResult
+from sloguard.core.results import Omitted, PhaseResult, SeriesResult, SloResult
 from sloguard.core.text import iso_time
 from sloguard.core.victims import victims
 
@@ -44,7 +44,7 @@ def document(facts: RunFacts) -> Document:
         "timeline": timeline_json(facts.timeline),
         "time_to_impact_seconds": _time_to_impact(heavy),
         "time_to_alert_seconds": _time_to_alert(facts),
-        "time_to_recover_seconds": _time_to_recover(phases),
+        "time_to_recover_seconds": _time_to_recover(phases, slos),
         "slos": slos,
         "probes": [probe_json(probe) for probe in facts.probes],
         "alerts": [safe(alert) for alert in facts.alerts],
@@ -80,15 +80,23 @@ def _time_to_impact(slos: Sequence[Document]) -> Json:
     """The first breach of any series under the fault, in seconds from the fault."""
     phases = (series["phases"] for slo in slos for series in slo["series"])
     spans = [p[PhaseName.DURING]["first_breach_seconds"] for p in phases]
+    spans += [one["first_breach_seconds"] for one in _omitted(slos)]
     return min((span for span in spans if span is not None), default=None)
 
 
-def _time_to_recover(phases: Sequence[Document]) -> Json:
+def _omitted(slos: Sequence[Document]) -> list[Document]:
+    return [slo["series_omitted"] for slo in slos if "series_omitted" in slo]
+
+
+def _time_to_recover(phases: Sequence[Document], slos: Sequence[Document]) -> Json:
     """The longest recovery of any series, in seconds from ``restored``.
 
     None if none was judged, or if one did not recover, whether it was in breach or gone dark.
     """
-    spans = []
+    omitted = _omitted(slos)
+    if any(one["not_recovered"] for one in omitted):
+        return None
+    spans = [one["recovered_seconds"] for one in omitted if one["recovered_seconds"] is not None]
     for after in (p[PhaseName.AFTER] for p in phases):
         if after["recovered_seconds"] is not None:
             spans.append(after["recovered_seconds"])
@@ -122,10 +130,10 @@ def _coverage(facts: RunFacts, slos: Sequence[Document]) -> Document:
 
 
 def slo_json(slo: SloResult) -> Document:
-    """One SLO with every series."""
+    """One SLO with its series: all of them, or the worst and how many there are beside them."""
     evidence = slo.evidence
     queries = evidence.slo.queries
-    return {
+    made: Document = {
         "name": slo.name,
         "verdict": str(slo.verdict),
         "reason": slo.reason,
@@ -138,6 +146,20 @@ def slo_json(slo: SloResult) -> Document:
         "step_seconds": number(evidence.grid.step),
         "series": [series_json(series) for series in slo.series],
         "notes": list(slo.notes),
+    }
+    if slo.omitted is not None:
+        made["series_omitted"] = omitted_json(slo.omitted)
+    return made
+
+
+def omitted_json(omitted: Omitted) -> Document:
+    """The series of an SLO that are not told one by one: how many, and what of them counts."""
+    return {
+        "count": omitted.count,
+        "verdicts": dict(omitted.verdicts),
+        "first_breach_seconds": number(omitted.first_breach_seconds),
+        "recovered_seconds": number(omitted.recovered_seconds),
+        "not_recovered": omitted.not_recovered,
     }
 
 

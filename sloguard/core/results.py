@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sloguard.core.model import PhaseName, Verdict
 from sloguard.core.series import LabelSet, SloEvidence
@@ -50,8 +50,32 @@ class SeriesResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Omitted:
+    """Series that were judged and counted, and are not told one by one: none is worse than those that are.
+
+    ``verdicts``: how many of each. The rest is what a run's times to impact and recovery follow from:
+    the first breach under the fault, the longest recovery (s), and how many did not recover.
+    """
+
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    first_breach_seconds: float | None = None
+    recovered_seconds: float | None = None
+    not_recovered: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many series."""
+        return sum(self.verdicts.values())
+
+
+@dataclass(frozen=True, slots=True)
 class SloResult:
-    """One SLO: its worst series. ``settled``: ``after`` may end early as far as this SLO goes."""
+    """One SLO: its worst series. ``settled``: ``after`` may end early as far as this SLO goes.
+
+    Where its samples were let go (``core.condensing``) ``evidence`` has no answers; ``omitted`` are the
+    series that ``series`` lacks, ``guard`` is what the error budget's guard said, and ``baselines`` are
+    those of all series, where an objective names them.
+    """
 
     name: str
     verdict: Verdict
@@ -60,3 +84,6 @@ class SloResult:
     series: Sequence[SeriesResult]
     settled: bool = False
     notes: tuple[str, ...] = ()
+    omitted: Omitted | None = None
+    guard: Mapping[str, object] | None = None
+    baselines: Mapping[LabelSet, float] | None = None

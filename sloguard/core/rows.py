@@ -78,6 +78,11 @@ class JudgedSeries(Sequence[SeriesResult]):
             note=_note(made, row),
         )
 
+    def burned(self, row: int) -> float | None:
+        """The share of the error budget that a row of the evidence burned; None where nobody knows."""
+        made = self.facts
+        return budget_burned(made.evidence.slo, made.values, made.shared, made.columns, row)[0]
+
     def reason(self, row: int) -> str:
         """The reason of the first phase that is as bad as the series."""
         return series_reason(self.facts, row, int(self.verdicts[row]))

@@ -1,15 +1,22 @@
-"""After the rollbacks: watch until recovery has held, or until the declared time is up."""
+"""After the rollbacks: watch until recovery has held, or until the declared time is up.
+
+The samples that allowed an early end are held for the verdict, unless they are many: then the verdict reads
+the same window once more.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from sloguard.core.events import PhaseStarted
 from sloguard.core.judge import judge_slo
 from sloguard.core.model import PhaseName
+from sloguard.core.series import SloEvidence, Surroundings
 from sloguard.engine.alert_sources import other_sources
 from sloguard.engine.alert_waiting import looking_on, undecided
 from sloguard.engine.evidence import Collected, collecting
+from sloguard.engine.holding import Held
 from sloguard.engine.loop import Work
 from sloguard.engine.queries import Queries
 from sloguard.engine.session import Session
@@ -37,10 +44,10 @@ def watching(session: Session) -> Work[Collected | None]:
     while (now := session.now()) < until:
         if now >= look_at and metrics is not None and queries is not None:
             end = round(now - queries.delay(session.experiment.slos, session.options), 3)
-            collected = yield from _settled(session, metrics, queries, end)
+            collected, held = yield from _settled(session, metrics, queries, end)
             if collected is not None and undecided(session, collected.alerts, end) is None:
                 session.end = end
-                return collected
+                return None if held.let_go else replace(collected, evidence=held.all())
             look_at = session.now() + _pace(session, queries)
         yield from session.until(lambda: False, min(look_at, until) - session.now())
     session.end = yield from looking_on(session, until)
@@ -72,11 +79,23 @@ def _pace(session: Session, queries: Queries) -> float:
 
 def _settled(
     session: Session, metrics: Metrics, queries: Queries, end: float
-) -> Work[Collected | None]:
-    """The evidence up to ``end``, if every series is judged and recovered there, none dark or idle."""
+) -> Work[tuple[Collected | None, Held]]:
+    """What was read up to ``end``, if every series is judged and recovered there, none dark or idle.
+
+    The first SLO that has not recovered ends the look: nothing more is asked.
+    """
     timeline = session.timeline(end)
+    held, unsettled = Held(session.options.held_samples), False
     if timeline is None:
-        return None
+        return None, held
+    declared = session.experiment.phases.after
+
+    def take(evidence: SloEvidence, surroundings: Surroundings) -> Work[None]:
+        nonlocal unsettled
+        unsettled = unsettled or not judge_slo(evidence, timeline, surroundings, declared).settled
+        held.add(evidence)
+        yield from ()
+
     collected = yield from collecting(
         session.loop,
         session.experiment.slos,
@@ -85,10 +104,9 @@ def _settled(
         metrics,
         session.options,
         removed=session.removed,
-        give_up=lambda: session.stop is not None,
+        give_up=lambda: session.stop is not None or unsettled,
         sources=other_sources(session),
+        take=take,
     )
     session.check()
-    declared = session.experiment.phases.after
-    results = (judge_slo(e, timeline, collected.surroundings, declared) for e in collected.evidence)
-    return collected if all(result.settled for result in results) else None
+    return None if unsettled else collected, held

@@ -181,7 +181,11 @@ def gate_budget(session: Session) -> Work[None]:
     )
     found = Findings(session)
     known = {history.slo: history for history in session.histories}
-    judged = {result.name: [s.labels for s in result.series] for result in session.gate}
+    judged = {
+        result.name: [s.labels for s in result.series]
+        for result in session.gate
+        if result.omitted is None
+    }
     for slo in slos:
         verdict, reason = check_gate(limits, slo, known.get(slo.name), judged.get(slo.name))
         say = found.good if verdict is Verdict.MET else found.bad

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from sloguard.core.condensing import Condensed
 from sloguard.core.document import document
 from sloguard.core.events import (
     EvidenceCollected,
@@ -16,6 +17,7 @@ from sloguard.core.events import (
 from sloguard.core.judge import judge_slo
 from sloguard.core.model import Outcome, PhaseName
 from sloguard.core.outcome import RunFacts, conclude
+from sloguard.core.series import SloEvidence, Surroundings
 from sloguard.engine.activities import journal_run
 from sloguard.engine.alert_findings import alerts_alone, hold_alerts
 from sloguard.engine.alert_sources import other_sources
@@ -49,6 +51,13 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
         yield from alerts_alone(session, timeline)
         return
     collected = early
+    judged = Condensed(options.max_series, budget=experiment.budget, timeline=timeline)
+
+    def take(evidence: SloEvidence, surroundings: Surroundings) -> Work[None]:
+        # What is judged is told and let go: no more samples are held than are under way.
+        yield EvidenceCollected(session.now(), evidence)
+        judged.add(judge_slo(evidence, timeline, surroundings, experiment.phases.after))
+
     if collected is None:
         asked = len(session.control.reasons)
         # Somebody who has asked the run to stop does not want to wait for a Prometheus to come back.
@@ -66,16 +75,14 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
             sources=other_sources(session),
             alerts_alone=experiment.alerts.declared,
         )
+            take=take,
         yield from session.hear()
     session.notes.extend(collected.notes)
     hold_alerts(session, collected.alerts, timeline)
     for evidence in collected.evidence:
-        yield EvidenceCollected(session.now(), evidence)
+        yield from take(evidence, collected.surroundings)
     yield SurroundingsCollected(session.now(), collected.surroundings)
-    session.slos = tuple(
-        judge_slo(e, timeline, collected.surroundings, experiment.phases.after)
-        for e in collected.evidence
-    )
+    session.slos = judged.results()
     yield from asking_history(session)
 
 

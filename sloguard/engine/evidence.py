@@ -44,19 +44,24 @@ _ALERTS: _Key = ("", "alerts")
 _SINCE: _Key = ("", "alerts since")
 
 
+#: Takes the evidence of one SLO, which is let go once this returns, and what surrounds it.
+Take = Callable[[SloEvidence, Surroundings], "Work[None]"]
+
+
 @dataclass(slots=True)
 class _Job:
-    """One query of one SLO, and when it may be sent."""
+    """One query of one SLO, and when it may be sent. ``place``: the SLO's among those that are asked."""
 
     key: _Key
     query: str
     grid: Grid
+    place: int = 0
     not_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """All evidence of one timeline."""
+    """All evidence of one timeline; none of it where somebody has taken it SLO by SLO."""
 
     evidence: tuple[SloEvidence, ...]
     surroundings: Surroundings
@@ -66,39 +71,75 @@ class Collected:
 
 @dataclass(slots=True)
 class _Fetch:
-    """Sends jobs, a few at a time; one that finds Prometheus away is sent again until ``deadline``."""
+    """Sends jobs, a few at a time; one that finds Prometheus away is sent again until ``deadline``.
+
+    Answers are handed on in the order of the jobs' places. Nothing is asked that is further ahead than
+    twice ``limit`` of what was handed on, so that no more than that is ever held.
+    """
 
     loop: Loop
     metrics: Metrics
-    jobs: deque[_Job]
     limit: int
     deadline: float
     give_up: Callable[[], bool]
     answers: dict[_Key, Matrix] = field(default_factory=dict)
     errors: dict[_Key, str] = field(default_factory=dict)
+    _waiting: deque[_Job] = field(default_factory=deque)
     _under_way: list[tuple[_Job, Task[Matrix]]] = field(default_factory=list)
+    _lost: str = ""
 
-    def all(self) -> Work[None]:
-        while self.jobs or self._under_way:
-            if self.give_up():
-                for job in (*self.jobs, *(j for j, _ in self._under_way)):
-                    self.errors[job.key] = "not asked to the end: the run was asked to stop"
-                return
+    def all(self, jobs: Sequence[_Job]) -> Work[None]:
+        """Until every job has an answer or an error."""
+        yield from self.places(1, lambda _: jobs, lambda _: _nothing())
+
+    def places(
+        self,
+        count: int,
+        jobs: Callable[[int], Sequence[_Job]],
+        hand_on: Callable[[int], Work[None]],
+    ) -> Work[None]:
+        """Until every place was handed on, in their order; each once its ``jobs`` are done."""
+        asked = handed_on = 0
+        while handed_on < count:
+            if not self._lost and self.give_up():
+                self._end("not asked to the end: the run was asked to stop", self._under_way)
+                self._under_way.clear()
+            while asked < min(count, handed_on + 2 * self.limit):
+                self._waiting += jobs(asked)
+                asked += 1
             self._send()
+            if not self._open(handed_on):
+                yield from hand_on(handed_on)
+                handed_on += 1
+                continue
             yield from self.loop.until(self._anything, _AGAIN)
             for job, task in [pair for pair in self._under_way if pair[1].done()]:
                 self._under_way.remove((job, task))
                 self._take(job, task)
 
+    def _end(self, error: str, under_way: Sequence[tuple[_Job, object]] = ()) -> None:
+        """Nothing more is asked: all that waits, or is still to come, has this error."""
+        self._lost = error
+        for job in (*self._waiting, *(job for job, _ in under_way)):
+            self.errors[job.key] = error
+        self._waiting.clear()
+
+    def _open(self, place: int) -> bool:
+        jobs = (*self._waiting, *(job for job, _ in self._under_way))
+        return any(job.place == place for job in jobs)
+
     def _anything(self) -> bool:
-        return self.give_up() or any(task.done() for _, task in self._under_way)
+        stop = not self._lost and self.give_up()
+        return stop or any(task.done() for _, task in self._under_way)
 
     def _send(self) -> None:
+        if self._lost:
+            self._end(self._lost)
         now = self.loop.now()
-        for job in [j for j in self.jobs if j.not_before <= now]:
+        for job in [j for j in self._waiting if j.not_before <= now]:
             if len(self._under_way) >= self.limit:
                 return
-            self.jobs.remove(job)
+            self._waiting.remove(job)
             work = functools.partial(self.metrics.range, job.query, job.grid)
             task = self.loop.submit(work, "query")
             self._under_way.append((job, task))
@@ -113,18 +154,21 @@ class _Fetch:
             patient = again <= self.deadline
             if patient and not isinstance(error, _FINAL):
                 job.not_before = again
-                self.jobs.append(job)
+                self._waiting.append(job)
             if isinstance(error, MetricsUnreachable):
                 self._away(str(error), again if patient else None)
 
     def _away(self, error: str, again: float | None) -> None:
         """The others would find the same: they wait too, or share the error instead of the deadline."""
-        if again is not None:
-            for job in self.jobs:
-                job.not_before = max(job.not_before, again)
+        if again is None:
+            self._end(error)
             return
-        self.errors.update((job.key, error) for job in self.jobs)
-        self.jobs.clear()
+        for job in self._waiting:
+            job.not_before = max(job.not_before, again)
+
+
+def _nothing() -> Work[None]:
+    yield from ()
 
 
 def collecting(
@@ -141,37 +185,80 @@ def collecting(
     window: float | None = None,
     sources: Sequence[AlertSource] = (),
     alerts_alone: bool = False,
+    take: Take | None = None,
 ) -> Work[Collected]:
     """Everything the judge needs of a timeline. Never raises for what Prometheus does.
 
     A query that fails ends as its SLO's ``error``. ``patience``: how long a Prometheus that is away is
     waited for, seconds. ``window``: the length that tells references, where it is not the timeline's.
     ``sources``: who else knows of alerts. ``alerts_alone``: they are wanted without an SLO, too.
+    ``take``: is handed the evidence SLO by SLO in their order, and nothing of it is held.
     """
-    grids = {slo.name: pinned_grid(timeline, queries.step(slo, options)) for slo in slos}
-    jobs = deque(
-        _Job((slo.name, role), query, grids[slo.name])
-        for slo in slos
-        for role, query in slo.queries.items()
-    )
+    held: list[SloEvidence] = []
+
+    def keep(evidence: SloEvidence, _: Surroundings) -> Work[None]:
+        held.append(evidence)
+        yield from ()
+
+    deadline = loop.now() + patience
+    around = _Fetch(loop, metrics, options.concurrency, deadline, give_up)
     if slos or alerts_alone:
         up = _up_job(slos, queries, timeline, options)
         fine = _alert_grid(timeline, up.grid.step)
-        jobs += [up, _Job(_ALERTS, alerts.QUERY, fine), _Job(_SINCE, alerts.SINCE_QUERY, fine)]
-    fetch = _Fetch(loop, metrics, jobs, options.concurrency, loop.now() + patience, give_up)
-    yield from fetch.all()
-    length = timeline.end - timeline.fault if window is None else window
-    surroundings = _surroundings(fetch.answers.get(_UP), timeline, removed)
+        told = _Job(_ALERTS, alerts.QUERY, fine), _Job(_SINCE, alerts.SINCE_QUERY, fine)
+        yield from around.all([up, *told])
+    surroundings = _surroundings(around.answers.get(_UP), timeline, removed)
     silence = _silence(surroundings, timeline.fault)
-    for key in fetch.answers:
-        fetch.answers[key] = _without(fetch.answers[key], silence, surroundings.away_step)
-    evidence = tuple(
-        _evidence(slo, grids[slo.name], fetch, queries, length, timeline.fault) for slo in slos
+    for key in around.answers:
+        around.answers[key] = _without(around.answers[key], silence, surroundings.away_step)
+    yield from _each_slo(
+        _Fetch(loop, metrics, options.concurrency, deadline, give_up),
+        slos,
+        queries,
+        timeline,
+        options,
+        window=timeline.end - timeline.fault if window is None else window,
+        surroundings=surroundings,
+        silence=silence,
+        take=take or keep,
     )
-    read = yield from _read_alerts(loop, fetch, silence, surroundings, timeline, sources)
-    notes = [f"the query for 'up' failed: {fetch.errors[_UP]}"] if _UP in fetch.errors else []
+    read = yield from _read_alerts(loop, around, silence, surroundings, timeline, sources)
+    notes = [f"the query for 'up' failed: {around.errors[_UP]}"] if _UP in around.errors else []
     notes += read.unread
-    return Collected(evidence, surroundings, tuple(notes), read)
+    return Collected(tuple(held), surroundings, tuple(notes), read)
+
+
+def _each_slo(
+    fetch: _Fetch,
+    slos: Sequence[Slo],
+    queries: Queries,
+    timeline: Timeline,
+    options: Options,
+    *,
+    window: float,
+    surroundings: Surroundings,
+    silence: Floats,
+    take: Take,
+) -> Work[None]:
+    """Ask for all SLOs, a few at a time, and hand each on once it is complete."""
+    grids = [pinned_grid(timeline, queries.step(slo, options)) for slo in slos]
+
+    def jobs(place: int) -> list[_Job]:
+        queries = slos[place].queries
+        return [_Job((slos[place].name, r), q, grids[place], place) for r, q in queries.items()]
+
+    def hand_on(place: int) -> Work[None]:
+        slo = slos[place]
+        evidence = _evidence(slo, grids[place], fetch, queries, window, timeline.fault)
+        for role in slo.queries:
+            fetch.answers.pop((slo.name, role), None)
+        answers = {
+            role: _without(answer, silence, surroundings.away_step)
+            for role, answer in evidence.answers.items()
+        }
+        yield from take(replace(evidence, answers=answers), surroundings)
+
+    yield from fetch.places(len(slos), jobs, hand_on)
 
 
 def _read_alerts(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from sloguard.core.condensing import Condensed
 from sloguard.core.events import EvidenceCollected, PhaseStarted, Waiting
 from sloguard.core.judge import judge_slo
 from sloguard.core.model import (
     Activity,
     ActivityRecord,
     ActivityStatus,
+    Experiment,
     Json,
     PhaseName,
     Timeline,
@@ -19,7 +22,7 @@ from sloguard.core.model import (
 )
 from sloguard.core.outcome import ProbeResult
 from sloguard.core.results import SloResult
-from sloguard.core.series import LabelSet
+from sloguard.core.series import LabelSet, SloEvidence, Surroundings
 from sloguard.core.text import format_duration
 from sloguard.engine.activities import Activities, journal_run
 from sloguard.engine.aliases import resolved
@@ -27,12 +30,18 @@ from sloguard.engine.budgeting import gate_budget
 from sloguard.engine.controls import Controls
 from sloguard.engine.evidence import collecting
 from sloguard.engine.history import missing_history
+from sloguard.engine.holding import Held
 from sloguard.engine.loop import Work
 from sloguard.engine.session import NotStarted, Session
 from sloguard.host.marks import ACTIVITY, RUN
 from sloguard.providers.result import Refused, Result, one_line
 from sloguard.providers.tolerance import Tolerated, within
 from sloguard.spec.substitution import substitute
+
+TOO_MANY = (
+    "the samples of the time before the fault are too many to be kept with a run that did not start; "
+    "sloguard judge reads them again"
+)
 
 
 def gate(
@@ -52,7 +61,10 @@ def gate(
     if against:
         # Kept with the run, as it is what the refusal stands on.
         for result in session.gate:
-            yield EvidenceCollected(session.now(), result.evidence)
+            if result.evidence.answers:
+                yield EvidenceCollected(session.now(), result.evidence)
+        if any(not result.evidence.answers for result in session.gate):
+            session.notes.append(TOO_MANY)
         raise NotStarted("the steady state was not met before the fault: " + "; ".join(against))
     yield from gate_budget(session)
 
@@ -80,7 +92,15 @@ def _judge(session: Session) -> Work[None]:
         raise NotStarted("the SLOs cannot be judged without a Prometheus")
     now = session.now()
     timeline = Timeline(session.start, now, now, now)
-    collected = yield from collecting(
+    judged = Condensed(session.options.max_series)
+    held = Held(session.options.held_samples, always=guarded_budgets(experiment))
+
+    def take(evidence: SloEvidence, surroundings: Surroundings) -> Work[None]:
+        judged.add(judge_slo(evidence, timeline, surroundings, experiment.phases.after))
+        held.add(evidence)
+        yield from ()
+
+    yield from collecting(
         session.loop,
         experiment.slos,
         queries,
@@ -91,10 +111,20 @@ def _judge(session: Session) -> Work[None]:
         window=experiment.phases.during + experiment.phases.after,
     )
     session.check()
-    session.gate = tuple(
-        judge_slo(e, timeline, collected.surroundings, experiment.phases.after)
-        for e in collected.evidence
-    )
+    session.gate = with_samples(judged.results(), held)
+
+
+def with_samples(results: tuple[SloResult, ...], held: Held) -> tuple[SloResult, ...]:
+    """The results with as much of their evidence as is held."""
+    return tuple(replace(r, evidence=held.of(r.name) or r.evidence) for r in results)
+
+
+def guarded_budgets(experiment: Experiment) -> frozenset[str]:
+    """The SLOs whose guards of the error budget measure by what was before the fault."""
+    limits = experiment.budget
+    if limits is None or not limits.guards:
+        return frozenset()
+    return frozenset(slo.name for slo in limits.of(experiment.slos))
 
 
 def _missing(session: Session) -> Work[float]:
@@ -116,6 +146,8 @@ def baselines(results: tuple[SloResult, ...]) -> dict[str, dict[LabelSet, float]
 
 def hypothesis(
     session: Session, activities: Activities, controls: Controls, phase: PhaseName
+        if result.baselines is None
+        else dict(result.baselines)
 ) -> Work[list[ProbeResult]]:
     """Every probe of the hypothesis, held against its tolerance; one that fails ends none of the others."""
     results: list[ProbeResult] = []

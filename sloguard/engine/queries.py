@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sloguard.core.model import Guard, Slo
@@ -67,8 +68,11 @@ class Queries:
         return max(waits, default=0.0) + 1.0
 
 
-def look_up(slos: Sequence[Slo], guards: Sequence[Guard], metrics: Metrics) -> Queries:
-    """Ask Prometheus. Blocking; raises MetricsUnreachable and MetricsRefused, as nothing else would work."""
+def look_up(
+    slos: Sequence[Slo], guards: Sequence[Guard], metrics: Metrics, *, at_once: int = 4
+) -> Queries:
+    """Ask Prometheus, ``at_once`` questions at a time. Blocking; raises MetricsUnreachable and
+    MetricsRefused, as nothing else would work."""
     problems: list[str] = []
     try:
         rules = tuple(metrics.recording_rules())
@@ -78,26 +82,51 @@ def look_up(slos: Sequence[Slo], guards: Sequence[Guard], metrics: Metrics) -> Q
         rules = ()
         problems.append(f"the recording rules could not be read: {error}")
     by_name = _by_name(rules)
-    cache: dict[tuple[Selection, ...], float | None] = {}
+    everything: tuple[Slo | Guard, ...] = (*slos, *guards)
+    followed = [_followed(one.queries.values(), by_name) for one in everything]
+    first: dict[tuple[Selection, ...], str] = {}
+    for one, (selections, _) in zip(everything, followed, strict=True):
+        if selections:
+            first.setdefault(selections, one.name)
 
-    def asked(one: Slo | Guard) -> Asked:
-        selections, interval = _followed(one.queries.values(), by_name)
-        if selections and selections not in cache:
-            try:
-                cache[selections] = metrics.scrape_interval(selections)
-            except (MetricsUnreachable, MetricsRefused):
-                raise
-            except MetricsError as error:
-                cache[selections] = None
-                problems.append(f"{one.name}: the scrape interval could not be read: {error}")
-        return Asked(cache.get(selections), interval, _same_metric(one))
+    def interval_of(selections: tuple[Selection, ...]) -> float | None:
+        try:
+            return metrics.scrape_interval(selections)
+        except (MetricsUnreachable, MetricsRefused):
+            raise
+        except MetricsError as error:
+            name = first[selections]
+            problems.append(f"{name}: the scrape interval could not be read: {error}")
+            return None
 
+    cache = dict(zip(first, _mapped(interval_of, tuple(first), at_once), strict=True))
+
+    asked = [
+        Asked(cache.get(selections), interval, _same_metric(one))
+        for one, (selections, interval) in zip(everything, followed, strict=True)
+    ]
     return Queries(
         rules,
-        {slo.name: asked(slo) for slo in slos},
-        {guard.name: asked(guard) for guard in guards},
+        {slo.name: found for slo, found in zip(slos, asked, strict=False)},
+        {guard.name: found for guard, found in zip(guards, asked[len(slos) :], strict=True)},
         tuple(problems),
     )
+
+
+def _mapped(
+    ask: Callable[[tuple[Selection, ...]], float | None],
+    questions: Sequence[tuple[Selection, ...]],
+    at_once: int,
+) -> list[float | None]:
+    """The answers in order; the first that raises ends the others that were not asked yet."""
+    if len(questions) < 2 or at_once < 2:
+        return [ask(question) for question in questions]
+    with ThreadPoolExecutor(at_once, thread_name_prefix="look-up") as pool:
+        tasks = [pool.submit(ask, question) for question in questions]
+        try:
+            return [task.result() for task in tasks]
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _by_name(rules: Iterable[RecordingRule]) -> dict[str, list[RecordingRule]]:

@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sloguard.core.alerting import AlertsJudged, AlertsRead, judge_alerts, scope_of
 from sloguard.core.amending import told_episodes
 from sloguard.core.budget_entries import Entry, budget_entries, kept_histories, kept_limits
-from sloguard.core.model import Experiment, Slo, Timeline
+from sloguard.core.condensing import MOST_ROWS, Condensed
+from sloguard.core.judge import judge_slo
+from sloguard.core.model import Budget, Experiment, Slo, Timeline
 from sloguard.core.results import SloResult
-from sloguard.core.series import SloEvidence
+from sloguard.core.series import SloEvidence, Surroundings
 
 _Queries = tuple[tuple[str, str], ...]
 
 
-def rejudge(evidence: Sequence[SloEvidence], slos: Sequence[Slo]) -> tuple[SloEvidence, ...]:
-    """Evidence for other SLOs from what a run has kept (at least one).
+def rejudge(evidence: Iterable[SloEvidence], slos: Sequence[Slo]) -> Iterator[SloEvidence]:
+    """Evidence for other SLOs from what a run has kept (at least one), one SLO in memory at a time.
 
     An SLO finds its samples by its queries, whatever its name is: under the same name may stand another
-    query's. One that finds none is inconclusive, not left out.
+    query's. One that finds none is inconclusive, not left out. They come in the order of what was kept.
     """
-    kept = {_queries(e.slo): e for e in evidence}
-    return tuple(_evidence(slo, kept.get(_queries(slo)), evidence[0]) for slo in slos)
+    wanted: dict[_Queries, list[Slo]] = {}
+    for slo in slos:
+        wanted.setdefault(_queries(slo), []).append(slo)
+    other: SloEvidence | None = None
+    for found in evidence:
+        other = other or replace(found, answers={})
+        for slo in wanted.pop(_queries(found.slo), ()):
+            yield _evidence(slo, found, found)
+    if other is not None:
+        for slo in (slo for missing in wanted.values() for slo in missing):
+            yield _evidence(slo, None, other)
+
+
+def judge_kept(
+    evidence: Iterable[SloEvidence],
+    other: Experiment | None,
+    timeline: Timeline,
+    surroundings: Surroundings,
+    declared_after: float,
+    *,
+    limits: Budget | None = None,
+    max_series: int = MOST_ROWS,
+    each: Callable[[SloEvidence], object] = lambda _: None,
+) -> tuple[SloResult, ...]:
+    """What a run has kept, judged by its own SLOs or those of ``other``, in their order.
+
+    ``limits`` of the error budgets; ``each`` is called with the evidence of every SLO before it is let go.
+    """
+    judged = Condensed(max_series, budget=limits, timeline=timeline)
+    for found in evidence if other is None else rejudge(evidence, other.slos):
+        each(found)
+        judged.add(judge_slo(found, timeline, surroundings, declared_after))
+    results = judged.results()
+    if other is None:
+        return results
+    places = {slo.name: place for place, slo in enumerate(other.slos)}
+    return tuple(sorted(results, key=lambda result: places[result.name]))
 
 
 def budget_again(
@@ -38,8 +75,12 @@ def budget_again(
     """
     entries = (kept or {}).get("budget") or ()
     found = kept_histories(entries, [result.evidence.slo for result in results])
-    limits = kept_limits(entries) if other is None else other.budget
-    return budget_entries(results, found, limits, timeline)
+    return budget_entries(results, found, limits_again(kept, other), timeline)
+
+
+def limits_again(kept: Mapping[str, Any] | None, other: Experiment | None) -> Budget | None:
+    """The limits of the error budgets: those of ``other``; without it the run's own."""
+    return kept_limits((kept or {}).get("budget") or ()) if other is None else other.budget
 
 
 def alerts_again(

@@ -1,7 +1,8 @@
 """The live watch: guard rails that stop a run, and the picture of every SLO for those who look on.
 
 ``poll`` is called whenever the run waits. It never blocks: Prometheus is read beside the loop, so that
-a slow one delays neither the run nor the other guards.
+a slow one delays neither the run nor the other guards. Of many SLOs some are read at a time, in turns, and
+the picture shows those that fare worst: neither grows with the number of SLOs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from sloguard.ports import Metrics, MetricsError, MetricsUnreachable
 
 #: A guard is read this often, or once a scrape interval if that is shorter, but not more often than the second.
 _SLOWEST, _FASTEST = 1.0, 0.25
+#: SLOs that are read at once for the picture, and that it shows.
+MOST_READ = 50
 
 
 @dataclass(slots=True)
@@ -31,6 +34,7 @@ class _Read:
 
     at: float
     task: Task[Mapping[str, Vector]]
+    slos: Sequence[Slo] = ()
 
 
 class Watcher:
@@ -69,6 +73,9 @@ class Watcher:
         self._reads: dict[str, _Read] = {}
         self._observed_due = -math.inf
         self._observing: _Read | None = None
+        self._turn = 0
+        self._last: dict[str, SloReading] = {}
+        self._last_phase: PhaseName | None = None
         self.guarding = False
         #: None: nothing is watched.
         self.phase: PhaseName | None = None
@@ -137,8 +144,11 @@ class Watcher:
         )
         return _Read(at, task)
 
-    def _look(self, queries: Mapping[str, str], at: float) -> _Read:
+    def _look(self, slos: Sequence[Slo], at: float) -> _Read:
         """As ``_ask``; a query that fails is left out, unless the others would fail as well."""
+        queries = {
+            f"{slo.name}\0{role}": query for slo in slos for role, query in slo.queries.items()
+        }
 
         def work() -> dict[str, Vector]:
             found = {}
@@ -151,7 +161,7 @@ class Watcher:
                     continue
             return found
 
-        return _Read(at, self._loop.submit(work, "watching the SLOs"))
+        return _Read(at, self._loop.submit(work, "watching the SLOs"), slos)
 
     def _poll_slos(self, now: float, phase: PhaseName) -> Iterator[Event]:
         if self._observing is not None:
@@ -163,12 +173,9 @@ class Watcher:
                 yield Observed(round(now, 3), phase, readings)
         if now >= self._observed_due:
             self._observed_due = now + self._options.tick
-            queries = {
-                f"{slo.name}\0{role}": query
-                for slo in self._slos
-                for role, query in slo.queries.items()
-            }
-            self._observing = self._look(queries, now)
+            slos = self._slos[self._turn : self._turn + MOST_READ]
+            self._turn = (self._turn + len(slos)) % len(self._slos)
+            self._observing = self._look(slos, now)
         self._loop.wake_by(self._observed_due)
 
     def _readings(self, read: _Read, phase: PhaseName) -> tuple[SloReading, ...]:
@@ -176,11 +183,15 @@ class Watcher:
             answers = read.task.result()
         except Exception:  # noqa: BLE001 - the picture is for people; what counts is collected later
             return ()
-        made = []
-        for slo in self._slos:
+        if phase is not self._last_phase:
+            self._last, self._last_phase = {}, phase
+        for slo in read.slos:
             own: Answers = {
                 role: answers.get(f"{slo.name}\0{role}", Vector(())) for role in slo.queries
             }
             baselines = self.baselines.get(slo.name, {})
-            made.append(reading(slo, phase, own, self._live[slo.name], baselines))
-        return tuple(made)
+            self._last[slo.name] = reading(slo, phase, own, self._live[slo.name], baselines)
+        known = [self._last[slo.name] for slo in self._slos if slo.name in self._last]
+        if len(known) > MOST_READ:
+            known = sorted(known, key=lambda one: -one.verdict.rank)[:MOST_READ]
+        return tuple(known)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from sloguard.core import events
 from sloguard.core.document import document
 from sloguard.core.history import StoredRun
-from sloguard.core.judge import judge_slo
 from sloguard.core.masking import Masker
 from sloguard.core.model import Experiment, PhaseName, Phases, Timeline
 from sloguard.core.objective import parse_duration
 from sloguard.core.outcome import RunFacts, conclude
+from sloguard.core.results import SloResult
 from sloguard.core.series import SloEvidence, Surroundings
+from sloguard.engine.holding import Spool
 from sloguard.engine.options import Options
-from sloguard.engine.rejudge import alerts_again, budget_again, rejudge
-from sloguard.engine.window import collect, judge_collected, with_budget
+from sloguard.engine.rejudge import alerts_again, budget_again, judge_kept, limits_again
+from sloguard.engine.window import judge_streamed
 from sloguard.ports import Clock, Metrics
 from sloguard.ports.alerts import AlertSource
 from sloguard.ports.service import Window, WindowState
@@ -25,7 +27,7 @@ from sloguard.service.windows import EXPIRED, timeline_of
 from sloguard.spec import masked
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judgement:
     """A run that is over before it begins: what it is, and all that was found."""
 
@@ -37,7 +39,7 @@ class Judgement:
     surroundings: Surroundings
     at: float
 
-    @property
+    @cached_property
     def document(self) -> Mapping[str, Any]:
         """The answer of the JSON contract."""
         made: Mapping[str, Any] = Masker.of(self.experiment.secrets).data(document(self.facts))
@@ -79,11 +81,18 @@ def judge_window(
         phases=_phases(timeline),
     )
     removed = {label: frozenset(names) for label, names in window.removed.items()}
-    collected = collect(
-        experiment, timeline, metrics, clock, options, removed=removed, sources=sources
+    kept = Spool(options.held_samples)
+    facts, surroundings = judge_streamed(
+        experiment,
+        timeline,
+        metrics,
+        clock,
+        options,
+        removed=removed,
+        sources=sources,
+        run=window.id,
+        each=kept.add,
     )
-    facts = judge_collected(experiment, timeline, collected, run=window.id)
-    facts = with_budget(facts, experiment, metrics, options)
     if window.state is WindowState.EXPIRED:
         facts = replace(facts, inconclusive=(EXPIRED,), notes=(*facts.notes, EXPIRED))
     if window.detail and window.state is WindowState.CLOSED:
@@ -93,8 +102,8 @@ def judge_window(
         experiment,
         _resolved(experiment, timeline),
         facts,
-        collected.evidence,
-        collected.surroundings,
+        kept,
+        surroundings,
         clock.now(),
     )
 
@@ -102,19 +111,30 @@ def judge_window(
 def judge_again(
     run: str,
     stored: StoredRun,
-    evidence: Sequence[SloEvidence],
+    evidence: Iterable[SloEvidence],
     other: Experiment | None,
     at: float,
+    options: Options | None = None,
 ) -> Judgement:
     """The kept evidence of a run, by its own SLOs or by those of ``other``. Raises ValueError."""
-    timeline = stored.timeline
-    if timeline is None or not evidence:
+    options = options or Options()
+    timeline, kept = stored.timeline, Spool(options.held_samples)
+    slos: tuple[SloResult, ...] = ()
+    if timeline is not None:
+        slos = judge_kept(
+            evidence,
+            other,
+            timeline,
+            stored.surroundings,
+            _declared_after(stored.resolved) if other is None else other.phases.after,
+            limits=limits_again(stored.document, other),
+            max_series=options.max_series,
+            each=kept.add,
+        )
+    if timeline is None or not kept:
         raise ValueError(
             f"run {stored.id} has no samples to judge: nothing was injected, or it was interrupted"
         )
-    kept = tuple(evidence) if other is None else rejudge(evidence, other.slos)
-    after = _declared_after(stored.resolved) if other is None else other.phases.after
-    slos = tuple(judge_slo(e, timeline, stored.surroundings, after) for e in kept)
     held = alerts_again(stored.document, other, timeline)
     facts = RunFacts(
         experiment=stored.title,
@@ -131,7 +151,7 @@ def judge_again(
     experiment = Experiment(
         title=stored.title,
         tags=stored.tags,
-        slos=tuple(e.slo for e in kept),
+        slos=tuple(result.evidence.slo for result in slos),
         source=stored.source,
         declared=stored.declared,
     )

@@ -75,7 +75,7 @@ class WorkerStore(Jobs, Windows, Protocol):
         """A run that was kept; raises OutsideError."""
         ...
 
-    def evidence(self, run: str) -> Sequence[SloEvidence]:
+    def each_evidence(self, run: str) -> Iterator[SloEvidence]:
         """The samples of a run that was kept."""
         ...
 
@@ -279,9 +279,10 @@ def _rejudge(job: Job, bench: Bench, control: Control) -> _Ending:
         other = parse_slos(job.payload["definition"], environ={})
     if control.reasons:
         return _Ending(JobState.CANCELLED, 0, control.reasons[0])
-    evidence = bench.store.evidence(stored.id)
+    evidence = bench.store.each_evidence(stored.id)
+    options = bench.options(run=job.id)
     try:
-        judgement = judge_again(job.id, stored, evidence, other, bench.clock.now())
+        judgement = judge_again(job.id, stored, evidence, other, bench.clock.now(), options)
     except ValueError as error:
         raise NotUsable(str(error)) from None
     return _keep(judgement, bench, experiment=stored.experiment, kind="rejudge", origin=stored.id)
@@ -295,15 +296,15 @@ _KINDS: Mapping[str, Callable[[Job, Bench, Control], _Ending]] = {
 
 
 def _keep(judgement: Judgement, bench: Bench, **what: str) -> _Ending:
-    story = list(judgement.told())
     recorder = bench.store.recorder(**what)
     if bench.announcers is not None:
-        _announce(bench.announcers(**what), story)
-    _insist(lambda: recorder.record_whole(story), bench.patience)
+        _announce(bench.announcers(**what), judgement.told())
+    # Told anew each time: the samples are read one SLO at a time.
+    _insist(lambda: recorder.record_whole(judgement.told()), bench.patience)
     return _Ending(JobState.ENDED, int(judgement.document["exit_code"]))
 
 
-def _announce(announcer: Announcer, story: Sequence[Event]) -> None:
+def _announce(announcer: Announcer, story: Iterable[Event]) -> None:
     """Tell others of a run that is over; what fails is logged, and the run is kept all the same."""
     for event in story:
         try:
