@@ -50,7 +50,6 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
     if metrics is None or queries is None or not (experiment.slos or experiment.alerts.declared):
         yield from alerts_alone(session, timeline)
         return
-    collected = early
     judged = Condensed(options.max_series, budget=experiment.budget, timeline=timeline)
 
     def take(evidence: SloEvidence, surroundings: Surroundings) -> Work[None]:
@@ -58,6 +57,7 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
         yield EvidenceCollected(session.now(), evidence)
         judged.add(judge_slo(evidence, timeline, surroundings, experiment.phases.after))
 
+    collected = early
     if collected is None:
         asked = len(session.control.reasons)
         # Somebody who has asked the run to stop does not want to wait for a Prometheus to come back.
@@ -74,8 +74,8 @@ def collecting_all(session: Session, early: Collected | None) -> Work[None]:
             give_up=lambda: len(session.control.reasons) > asked,
             sources=other_sources(session),
             alerts_alone=experiment.alerts.declared,
-        )
             take=take,
+        )
         yield from session.hear()
     session.notes.extend(collected.notes)
     hold_alerts(session, collected.alerts, timeline)

@@ -109,6 +109,7 @@ def _judge(session: Session) -> Work[None]:
         session.options,
         give_up=lambda: session.stop is not None,
         window=experiment.phases.during + experiment.phases.after,
+        take=take,
     )
     session.check()
     session.gate = with_samples(judged.results(), held)
@@ -139,6 +140,8 @@ def baselines(results: tuple[SloResult, ...]) -> dict[str, dict[LabelSet, float]
     """Of the SLOs whose objectives name it: the baseline of each series."""
     return {
         result.name: {s.labels: s.baseline for s in result.series if s.baseline is not None}
+        if result.baselines is None
+        else dict(result.baselines)
         for result in results
         if any(result.evidence.slo.rule(p).objective.names_baseline for p in PhaseName)
     }
@@ -146,8 +149,6 @@ def baselines(results: tuple[SloResult, ...]) -> dict[str, dict[LabelSet, float]
 
 def hypothesis(
     session: Session, activities: Activities, controls: Controls, phase: PhaseName
-        if result.baselines is None
-        else dict(result.baselines)
 ) -> Work[list[ProbeResult]]:
     """Every probe of the hypothesis, held against its tolerance; one that fails ends none of the others."""
     results: list[ProbeResult] = []

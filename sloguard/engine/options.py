@@ -28,11 +28,11 @@ class Options:
     tick: float = 2.0
     #: Queries under way at once.
     concurrency: int = 4
-    #: How long a Prometheus that is away when the evidence is collected is waited for.
     #: Series that a verdict tells one by one, the worst of every SLO first; the others are counted.
     max_series: int = 10_000
     #: Samples that are held between two looks at them; beyond that they are read again, or from a file.
     held_samples: int = 8_000_000
+    #: How long a Prometheus that is away when the evidence is collected is waited for.
     metrics_patience: float = 75.0
     #: Whether Prometheus is asked at the end how much of the error budgets was left before the fault.
     budget_history: bool = True
