@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from sloguard.cli.common import (
 )
 from sloguard.cli.recovering import recover_dead_runs
 from sloguard.cli.streams import Masked, tell
+from sloguard.cli.toolkit import as_flagged, toolkit_of, toolkit_options
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from sloguard.engine.control import Control
     from sloguard.engine.options import Options
     from sloguard.engine.ports_bundle import Ports
+    from sloguard.engine.toolkit import Toolkit
     from sloguard.settings import Settings
 
 Consumer = Callable[["Event"], object]
@@ -74,6 +76,7 @@ _BEAT_SECONDS = 20.0
 @store_option
 @config_option
 @variable_options
+@toolkit_options
 @format_option
 @output_option
 def command(file: Path, dry_run: bool, **flags: Any) -> None:  # fmt: skip
@@ -99,17 +102,19 @@ def command(file: Path, dry_run: bool, **flags: Any) -> None:  # fmt: skip
     )
     step = step_seconds(flags["step"])
     variables = given_variables(flags["variables"])
+    toolkit = toolkit_of(flags)
     provide_clusters(settings)
-    experiment = load_experiment(
-        file,
-        variables,
-        flags["var_files"],
-        use_drivers=settings.runs.use_drivers,
-        scrape_interval=settings.prometheus.scrape_interval,
-    )
-    sys.exit(
-        _run(experiment, settings, dry_run=dry_run, step=step, variables=variables, flags=flags)
-    )
+    with _ending_as_there(toolkit):
+        experiment = load_experiment(
+            file,
+            variables,
+            flags["var_files"],
+            use_drivers=settings.runs.use_drivers,
+            scrape_interval=settings.prometheus.scrape_interval,
+        )
+    experiment = as_flagged(experiment, flags, toolkit.settings)
+    more = {"step": step, "seed": flags["seed"], "variables": variables, "toolkit": toolkit}
+    sys.exit(_run(experiment, settings, dry_run=dry_run, more=more, flags=flags))
 
 
 def _run(
@@ -117,8 +122,7 @@ def _run(
     settings: Settings,
     *,
     dry_run: bool,
-    step: float | None,
-    variables: dict[str, Any],
+    more: dict[str, Any],
     flags: dict[str, Any],
 ) -> int:
     from sloguard.bootstrap import new_run_id, options, ports
@@ -135,7 +139,7 @@ def _run(
         made = ports(settings, store, metrics=bool(asks))
     except OutsideError as error:
         fail(str(error))
-    chosen = options(settings, run=new_run_id(), step=step, seed=flags["seed"], variables=variables)
+    chosen = options(settings, run=new_run_id(), **more)
     control = Control()
     if dry_run:
         with stopping(control):
@@ -165,8 +169,28 @@ def _run(
             "When the store takes data again, 'sloguard recover' closes what it has of it"
         )
     telling.finish()
-    code: int = ended.document["exit_code"]
-    return code
+    return _code(ended.document)
+
+
+def _code(document: Mapping[str, Any]) -> int:
+    """The verdict's exit code; with ``--compat`` that of ``chaos run``, and why it is another."""
+    code: int = document["exit_code"]
+    there = document.get("compat")
+    if there is None:
+        return code
+    tell(f"exit code {there['exit_code']} (--compat): {there['why']}; without it, it is {code}")
+    return int(there["exit_code"])
+
+
+@contextmanager
+def _ending_as_there(toolkit: Toolkit) -> Iterator[None]:
+    """An experiment that cannot be read ends ``chaos run`` with 1."""
+    try:
+        yield
+    except SystemExit:
+        if toolkit.compat:
+            sys.exit(FAILED)
+        raise
 
 
 class _Keeping:

@@ -50,14 +50,14 @@ class Activities:
         """
         session, controls = self._session, self._controls
         yield from controls.apply("activity", "before", activity=activity, stoppable=stoppable)
-        out = controls.taken_out(activity)
+        out = controls.left_out(activity)
         activity = controls.current(activity)
         if not out:
             yield from self._pause(activity, activity.pause_before, stoppable=stoppable)
         if section == "method" and activity.kind == "action":
             yield from session.mark_fault()
         if out:
-            record = yield from self._left_out(activity, section, phase)
+            record = yield from self._left_out(activity, section, phase, out)
         else:
             record = yield from self._performed(activity, section, phase, stoppable, timeout, hold)
             yield from self._pause(activity, activity.pause_after, stoppable=stoppable)
@@ -68,6 +68,8 @@ class Activities:
 
     def _pause(self, activity: Activity, declared: Json, *, stoppable: bool) -> Work[None]:
         experiment = self._session.experiment
+        if self._session.options.toolkit.dry == "pause":
+            return
         try:
             value = substitute(declared, experiment.configuration, experiment.secrets)
             seconds = parse_duration(value or 0)
@@ -107,7 +109,7 @@ class Activities:
             stop.set()
         record = self._recorded(activity, section, at, start, result, met)
         yield ActivityEnded(record.end, record)
-        if result.interrupts:
+        if result.interrupts or (result.leaves and session.options.toolkit.compat):
             stopped = self._interrupted(activity, result, stoppable=stoppable) or stopped
         if stopped is not None:
             raise stopped
@@ -134,7 +136,7 @@ class Activities:
         activity: Activity,
         section: Section,
         phase: PhaseName | None,
-        why: str = "a control took it out of the run",
+        why: str,
     ) -> Work[ActivityRecord]:
         """The record of what is taken out of the run."""
         session, now = self._session, self._session.now()

@@ -25,6 +25,7 @@ from sloguard.engine.budgeting import asking_history, entries
 from sloguard.engine.evidence import Collected, collecting
 from sloguard.engine.loop import Work
 from sloguard.engine.session import Session
+from sloguard.engine.toolkit import Status, exit_as_there
 
 
 def settling(session: Session) -> Work[None]:
@@ -91,6 +92,8 @@ def ending(session: Session, not_started: str = "") -> Work[None]:
     yield from session.drain()
     facts = _facts(session, not_started)
     conclusion, made = conclude(facts), session.masker.data(document(facts))
+    if session.options.toolkit.compat:
+        made["compat"] = _as_there(session, facts, conclusion.outcome)
     reason = session.masker.text(conclusion.reason)
     yield Judged(session.now(), conclusion.outcome, made)
     timeline = facts.timeline
@@ -124,15 +127,31 @@ def _facts(session: Session, not_started: str) -> RunFacts:
     return replace(facts, aborted=stop.reason)
 
 
+def _as_there(session: Session, facts: RunFacts, outcome: Outcome) -> dict[str, Any]:
+    found: dict[str, Any] = session.masker.data(
+        exit_as_there(
+            session.experiment,
+            session.ending(refused=bool(facts.not_started)),
+            outcome,
+            facts.faults,
+        )
+    )
+    return found
+
+
 def journal(session: Session, not_started: str = "") -> dict[str, Any]:
     """The run as the Chaos Toolkit hands it to the controls after an experiment."""
     facts = _facts(session, not_started)
     outcome = conclude(facts).outcome
-    status = "completed"
+    status: Status = "completed"
     if not_started:
         status = "failed"
     elif session.stop is not None:
         status = "interrupted"
+    deviated = outcome is Outcome.DEVIATED
+    if session.options.toolkit.compat:
+        there = session.ending(refused=bool(not_started))
+        status, deviated = there.status, there.deviated
     steady = {
         str(phase): [journal_run(p.record) for p in session.probes if p.phase is phase]
         for phase in (PhaseName.BEFORE, PhaseName.AFTER)
@@ -144,7 +163,7 @@ def journal(session: Session, not_started: str = "") -> dict[str, Any]:
     return {
         "experiment": dict(session.experiment.declared),
         "status": status,
-        "deviated": outcome is Outcome.DEVIATED,
+        "deviated": deviated,
         "steady_states": {**steady, "during": []},
         "run": of("method"),
         "rollbacks": of("rollbacks"),

@@ -38,17 +38,21 @@ class Controls:
         self._session = session
         self._live = Live(session.experiment)
         self._document = self._live.document
-        self._top = list(session.experiment.controls)
+        self._everywhere = list(session.options.toolkit.controls)
+        self._top = [*self._everywhere, *session.experiment.controls]
         self._missing: set[str] = set()
+        self._open = True
         self._thread = HookThread()
 
     def current(self, activity: Activity) -> Activity:
         """The activity as the controls have left it."""
         return self._live.current(activity)
 
-    def taken_out(self, activity: Activity) -> bool:
-        """Whether a control wants it left out of the run."""
-        return self._live.taken_out(activity)
+    def left_out(self, activity: Activity) -> str:
+        """Why it is not carried out; empty where it is."""
+        if self._session.options.toolkit.leaves_out(activity):
+            return "left out of this dry run"
+        return "a control took it out of the run" if self._live.taken_out(activity) else ""
 
     def configure(self) -> Work[None]:
         """Call every control's ``configure_control``, once per name."""
@@ -86,6 +90,7 @@ class Controls:
             return
         context = self._context(level, activity)
         name = f"{scope}_{level}_control"
+        self._open = level != "experiment"
         yield from self._run(
             f"the {scope}-{level} controls",
             lambda: self._apply(controls, name, context, state),
@@ -156,6 +161,8 @@ class Controls:
             reason = f"a control interrupted the run: {error}"
             if not stoppable:
                 session.say("warning", f"{reason}; too late, the run is being undone")
+                # After the experiment nothing is left to be interrupted.
+                session.interrupted_late |= self._open
                 return
             session.ask(reason)
             raise Stopped(reason) from error
@@ -235,7 +242,7 @@ class Controls:
 
     def _arguments(self, function: Any, control: Declared, **more: Any) -> dict[str, Any]:
         """The control's own arguments, and of the run what the hook's signature names."""
-        experiment = self._session.experiment
+        session, experiment = self._session, self._session.experiment
         given = copy.deepcopy(dict(control["provider"].get("arguments") or {}))
         arguments = dict(substitute(given, experiment.configuration, experiment.secrets))
         offered = {
@@ -243,7 +250,7 @@ class Controls:
             "configuration": experiment.configuration,
             "experiment": self._document,
             "extensions": self._document.get("extensions"),
-            "settings": {},
+            "settings": copy.deepcopy(dict(session.options.toolkit.settings)),
             "event_registry": None,
             **more,
         }

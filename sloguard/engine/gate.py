@@ -57,7 +57,7 @@ def gate(
     if ask_probes:
         probes = yield from hypothesis(session, activities, controls, PhaseName.BEFORE)
     against = [s.reason for s in session.gate if s.verdict.rank > Verdict.MET.rank]
-    against += [f"{p.name}: {p.reason}" for p in probes if p.verdict is not Verdict.MET]
+    against += [f"{p.name}: {p.reason}" for p in probes if _speaks_against(p, session)]
     if against:
         # Kept with the run, as it is what the refusal stands on.
         for result in session.gate:
@@ -67,6 +67,12 @@ def gate(
             session.notes.append(TOO_MANY)
         raise NotStarted("the steady state was not met before the fault: " + "; ".join(against))
     yield from gate_budget(session)
+
+
+def _speaks_against(probe: ProbeResult, session: Session) -> bool:
+    """A probe that a dry run leaves out says nothing."""
+    out = session.options.toolkit.leaves_out(probe.record.activity)
+    return probe.verdict is not Verdict.MET and not out
 
 
 def _slos(session: Session) -> Work[None]:
@@ -150,7 +156,21 @@ def baselines(results: tuple[SloResult, ...]) -> dict[str, dict[LabelSet, float]
 def hypothesis(
     session: Session, activities: Activities, controls: Controls, phase: PhaseName
 ) -> Work[list[ProbeResult]]:
-    """Every probe of the hypothesis, held against its tolerance; one that fails ends none of the others."""
+    """Every probe of the hypothesis, held against its tolerance and kept."""
+    return (yield from asking_all(session, activities, controls, phase, session.probes.append))
+
+
+def asking_all(
+    session: Session,
+    activities: Activities,
+    controls: Controls,
+    phase: PhaseName,
+    keep: Callable[[ProbeResult], None],
+) -> Work[list[ProbeResult]]:
+    """Every probe of the hypothesis, held against its tolerance; one that fails ends none of the others.
+
+    ``keep`` gets each result as soon as there is one: what comes after may be stopped.
+    """
     results: list[ProbeResult] = []
     if not session.experiment.probes:
         return results
@@ -169,7 +189,7 @@ def ask(
     session: Session, activities: Activities, activity: Activity, phase: PhaseName
 ) -> Work[ProbeResult]:
     """One probe, held against its tolerance."""
-    held: list[Tolerated] = []
+    found: list[Tolerated] = []
 
     def hold(output: Json) -> bool:
         held.append(_within(session, activities.current(activity), output))
@@ -178,7 +198,7 @@ def ask(
     record = yield from activities.carry_out(
         activity, "hypothesis", phase=phase, hold=hold if activity.has_tolerance else None
     )
-    return _result(session, record, phase, held)
+    return _result(session, record, phase, found)
 
 
 def _result(

@@ -24,7 +24,7 @@ def playing(session: Session, activities: Activities, controls: Controls) -> Wor
     background, probing = Background(), Background()
     over: list[bool] = []
     if session.experiment.probes and asks(session.experiment, PhaseName.DURING):
-        probing.start(asking(session, activities, lambda: bool(over)))
+        probing.start(asking(session, activities, controls, lambda: bool(over)))
     try:
         yield from controls.apply("method", "before")
         yield from probing.alongside(_activities(session, activities, background), Stopped)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sloguard.core.model import Approval
+from sloguard.engine.toolkit import Toolkit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,5 +54,7 @@ class Options:
     #: How long an approval is waited for where nobody says how long, and how many people have to agree.
     approval_within: float = 1800.0
     approval_minimum: int = 1
+    #: What is done as the Chaos Toolkit does it.
+    toolkit: Toolkit = field(default_factory=Toolkit)
     #: How long the hooks of the controls at one place may take.
     control_timeout: float = 60.0

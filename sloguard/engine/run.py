@@ -26,8 +26,8 @@ from sloguard.engine.ports_bundle import Ports
 from sloguard.engine.preflight import preflight
 from sloguard.engine.session import NotStarted, Session, Stop, Stopped
 from sloguard.engine.silencing import ending_silence, making_silence
-from sloguard.engine.strategy import as_asked, asks
-from sloguard.engine.undo import undoing
+from sloguard.engine.strategy import as_asked, asking_after_failing_fast, asks
+from sloguard.engine.undo import rolling_back, undoing
 from sloguard.engine.watch import Watcher
 from sloguard.ports.silences import Momentary
 from sloguard.spec.masking import masked
@@ -149,7 +149,7 @@ class _Run:
         try:
             yield from self._before()
         except NotStarted as error:
-            yield from self._not_started(str(error))
+            yield from self._not_started(str(error), unmet=True)
             return
         except Stopped as error:
             yield from self._not_started(f"asked to stop before anything was injected: {error}")
@@ -208,9 +208,13 @@ class _Run:
     def _tripped(self, reason: str, blind: bool) -> None:
         self.session.stop = self.session.stop or Stop("blind" if blind else "guard", reason)
 
-    def _not_started(self, reason: str) -> Work[None]:
+    def _not_started(self, reason: str, *, unmet: bool = False) -> Work[None]:
+        """``unmet``: it is no interruption. To the Chaos Toolkit a run in which a probe said no has begun."""
         self._refusal = reason
         self._unwatch()
+        session = self.session
+        if session.options.toolkit.compat and (session.probes if unmet else self._experiment_open):
+            yield from rolling_back(session, self.activities, self.controls)
         yield from self.finishing()
         yield from ending(self.session, reason)
 
@@ -231,7 +235,7 @@ class _Run:
                 playing(session, self.activities, self.controls), Stopped
             )
         except Stopped:
-            pass
+            yield from asking_after_failing_fast(session, self.activities, self.controls)
         except Exception as error:  # noqa: BLE001 - undone first, then raised
             broken = error
         finally:
@@ -269,7 +273,9 @@ class _Run:
             return
         if early is None:
             yield from settling(session)
-        asked = asks(session.experiment, PhaseName.AFTER)
+        # With the Chaos Toolkit's policy the last look was the one before the rollbacks.
+        again = not session.options.toolkit.compat
+        asked = again and asks(session.experiment, PhaseName.AFTER)
         if asked and (session.stop is None or session.stop.kind == "blind"):
             # A guard that is blind stops the method, not the question whether the probes hold.
             blind = session.set_aside()

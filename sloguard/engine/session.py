@@ -31,6 +31,7 @@ from sloguard.engine.ledger import Injected
 from sloguard.engine.loop import Loop, Work
 from sloguard.engine.options import Options
 from sloguard.engine.ports_bundle import Ports, Task
+from sloguard.engine.toolkit import Ending, ending_of, of_phase
 
 if TYPE_CHECKING:
     from sloguard.core.alerting import AlertScope
@@ -108,6 +109,10 @@ class Session:
         self.steps: list[Mapping[str, Any]] = []
         self.gate: tuple[SloResult, ...] = ()
         self.slos: tuple[SloResult, ...] = ()
+        #: The probes as they were asked last while the fault was there; None where they were not.
+        self.asked_last: list[ProbeResult] = []
+        self.failed_fast = False
+        self.interrupted_late = False
         self.alerts: tuple[Mapping[str, Any], ...] = ()
         self.alert_scope: AlertScope | None = None
         self.alert_sources: list[AlertSource] | None = None
@@ -120,6 +125,17 @@ class Session:
     def provider_of(self, activity: Activity) -> dict[str, Any]:
         """What is called for an activity, variables filled in; raises Refused where nothing can be."""
         return provider_of(activity, self.experiment, self.drivers)
+
+    def ending(self, *, refused: bool = False) -> Ending:
+        """How the Chaos Toolkit would end this run, as far as it has come."""
+        stopped = self.stop is not None and not self.failed_fast
+        return ending_of(
+            of_phase(self.probes, PhaseName.BEFORE),
+            self.asked_last,
+            refused=refused,
+            interrupted=stopped or self.interrupted_late,
+            failed_fast=self.failed_fast,
+        )
 
     # Time and marks.
 

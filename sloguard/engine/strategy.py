@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from sloguard.core.model import ActivityStatus, Experiment, PhaseName, Phases, Verdict
+from sloguard.core.objective import parse_duration
 from sloguard.core.outcome import ProbeResult
 from sloguard.engine.activities import Activities
 from sloguard.engine.controls import Controls
-from sloguard.engine.gate import ask, hypothesis
+from sloguard.engine.gate import asking_all, hypothesis
 from sloguard.engine.loop import Work
-from sloguard.engine.session import Session
+from sloguard.engine.session import Session, Stop, Stopped
 
-#: How often the probes are asked under a fault, seconds, as in the Chaos Toolkit.
+#: How long the probes rest under a fault where the experiment does not say, seconds, as in the Chaos Toolkit.
 FREQUENCY = 1.0
 
 _BEFORE = {"default", "before-method-only", "continuously"}
@@ -27,10 +29,25 @@ _AFTER = {"default", "after-method-only", "continuously"}
 
 def strategy_of(experiment: Experiment) -> str:
     """The declared strategy, ``default`` if there is none."""
-    declared = experiment.runtime.get("hypothesis")
-    found = declared.get("strategy") if isinstance(declared, dict) else None
+    found = _declared(experiment).get("strategy")
     # The Chaos Toolkit takes its own old misspelling to this day.
     return {"continously": "continuously", None: "default"}.get(found, str(found))
+
+
+def frequency_of(experiment: Experiment) -> float:
+    """The rest between two looks under a fault, seconds."""
+    found = _declared(experiment).get("frequency")
+    return FREQUENCY if found is None else parse_duration(found)
+
+
+def fails_fast(experiment: Experiment) -> bool:
+    """Whether the first look that is not met under a fault ends the method."""
+    return _declared(experiment).get("fail_fast") is True
+
+
+def _declared(experiment: Experiment) -> Mapping[str, Any]:
+    found = experiment.runtime.get("hypothesis")
+    return found if isinstance(found, Mapping) else {}
 
 
 def asks(experiment: Experiment, phase: PhaseName) -> bool:
@@ -63,23 +80,31 @@ def as_asked(experiment: Experiment) -> Experiment:
     )
 
 
-def asking(session: Session, activities: Activities, over: Callable[[], bool]) -> Work[None]:
+def asking(
+    session: Session, activities: Activities, controls: Controls, over: Callable[[], bool]
+) -> Work[None]:
     """Ask the probes again and again under the fault. Of each probe the first that is not met counts."""
     found: dict[str, ProbeResult] = {}
+    fast = fails_fast(session.experiment)
+
+    def keep(result: ProbeResult) -> None:
+        # One that was stopped with the run says nothing about the target.
+        if result.record.status is ActivityStatus.ABORTED:
+            return
+        key = result.record.activity.key
+        known = found.get(key)
+        if known is None or known.verdict is Verdict.MET:
+            found[key] = result
+        others = [p for p in session.probes if p.phase is not PhaseName.DURING]
+        session.probes[:] = [*others, *found.values()]
+        asked = result.record.status is not ActivityStatus.SKIPPED
+        if fast and asked and result.verdict is not Verdict.MET and session.stop is None:
+            session.failed_fast = True
+            session.stop = Stop("guard", f"fail-fast: {result.name}: {result.reason}")
+
     while not over():
-        for activity in session.experiment.probes:
-            result = yield from ask(session, activities, activity, PhaseName.DURING)
-            # One that was stopped with the run says nothing about the target.
-            if result.record.status is ActivityStatus.ABORTED:
-                continue
-            known = found.get(activity.key)
-            if known is None or known.verdict is Verdict.MET:
-                found[activity.key] = result
-            session.probes[:] = [
-                *(p for p in session.probes if p.phase is not PhaseName.DURING),
-                *found.values(),
-            ]
-        yield from session.until(over, FREQUENCY)
+        yield from asking_all(session, activities, controls, PhaseName.DURING, keep)
+        yield from session.until(over, frequency_of(session.experiment))
 
 
 def asking_at_the_end(session: Session, activities: Activities, controls: Controls) -> Work[None]:
@@ -88,15 +113,36 @@ def asking_at_the_end(session: Session, activities: Activities, controls: Contro
     That is when the Chaos Toolkit asks for the last time: what the rollbacks mend is no excuse. Where
     nothing will be undone and nothing waited for, asking ``after`` asks the same, and this is left out.
     """
-    experiment = session.experiment
+    experiment, compat = session.experiment, session.options.toolkit.compat
     undone = bool(experiment.rollbacks) or any(not entry.over for entry in session.injected)
-    if not asks(experiment, PhaseName.AFTER) or not (undone or experiment.phases.after > 0):
+    if not asks(experiment, PhaseName.AFTER):
+        return
+    if not (undone or experiment.phases.after > 0 or compat):
         return
     earlier = {r.record.activity.key: r for r in session.probes if r.phase is PhaseName.DURING}
     others = [r for r in session.probes if r.phase is not PhaseName.DURING]
-    last = yield from hypothesis(session, activities, controls, PhaseName.DURING)
-    for result in last:
+    if compat:
+        # The last look, and so the Chaos Toolkit's ``after``.
+        session.asked_last = yield from hypothesis(session, activities, controls, PhaseName.AFTER)
+        return
+    session.asked_last = yield from hypothesis(session, activities, controls, PhaseName.DURING)
+    for result in session.asked_last:
         known = earlier.get(result.record.activity.key)
         if known is None or known.verdict is Verdict.MET:
             earlier[result.record.activity.key] = result
     session.probes[:] = [*others, *earlier.values()]
+
+
+def asking_after_failing_fast(
+    session: Session, activities: Activities, controls: Controls
+) -> Work[None]:
+    """To the Chaos Toolkit a look that failed fast ends the method, and no more than that."""
+    if not (session.failed_fast and session.options.toolkit.compat):
+        return
+    failed = session.set_aside()
+    try:
+        yield from asking_at_the_end(session, activities, controls)
+    except Stopped:
+        session.failed_fast = False
+    finally:
+        session.take_up(failed)

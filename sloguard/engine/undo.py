@@ -25,6 +25,7 @@ from sloguard.engine.injection import context_of
 from sloguard.engine.ledger import Injected
 from sloguard.engine.loop import Background, Work
 from sloguard.engine.session import Session
+from sloguard.engine.toolkit import not_rolled_back, rollback_strategy, rolls_back
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,12 @@ def undoing_last(session: Session, *, patient: bool) -> Work[None]:
         return
     for entry in [e for e in session.injected if e.lasts and not e.over]:
         yield from _undo_one(session, entry)
+
+
+def rolling_back(session: Session, activities: Activities, controls: Controls) -> Work[None]:
+    """The declared rollbacks of a run that has not begun, where the Chaos Toolkit's policy says so."""
+    if _asked_for(session):
+        yield from _roll_back(session, activities, controls)
 
 
 def _await_running(session: Session) -> Work[None]:
@@ -145,6 +152,13 @@ def _roll_back(session: Session, activities: Activities, controls: Controls) -> 
     # As in the Chaos Toolkit the hooks are called also where nothing is declared.
     if not left and session.experiment.rollbacks:
         return
+    if not _asked_for(session):
+        session.rolled_back.update(activity.key for activity in left)
+        if left:
+            strategy = rollback_strategy(session.experiment)
+            yield session.tell(not_rolled_back(left, strategy))
+            session.say("warning", _own_faults(session))
+        return
     background = Background()
     try:
         yield from controls.apply("rollback", "before", stoppable=False)
@@ -162,10 +176,26 @@ def _roll_back(session: Session, activities: Activities, controls: Controls) -> 
         background.close()
 
 
+def _asked_for(session: Session) -> bool:
+    """Whether declared rollbacks are carried out: always, but where the Chaos Toolkit's policy is asked for."""
+    if not session.options.toolkit.compat:
+        return True
+    return rolls_back(rollback_strategy(session.experiment), session.ending())
+
+
+def _own_faults(session: Session) -> str:
+    said = "the declared rollbacks are not carried out"
+    if not session.injected:
+        return said
+    return f"{said}; what sloguard itself has injected is undone all the same"
+
+
 def _rolled_back(session: Session, activities: Activities, activity: Activity) -> Work[None]:
     """One rollback, tried again with growing pauses; one that fails for good is left, and told."""
     pause, error = _FIRST_PAUSE, ""
-    for attempt in range(session.options.rollback_attempts):
+    # The Chaos Toolkit tries once.
+    attempts = 1 if session.options.toolkit.compat else session.options.rollback_attempts
+    for attempt in range(attempts):
         if attempt:
             yield from session.until(lambda: False, pause, stoppable=False)
             pause = min(pause * 2, _LONGEST_PAUSE)

@@ -202,6 +202,7 @@ def _result(ended: Ended, limit: float | None) -> Result:
         unreachable=is_unreachable(error),
         trace="".join(traceback.format_exception(error)),
         interrupts=interrupts(error),
+        leaves=isinstance(error, SystemExit),
     )
 
 

@@ -38,7 +38,7 @@ class Result:
     with 1 or an HTTP 500 is an output: see ``failed_action``). ``unreachable``: the error is a refused
     or lost connection or a timeout. ``aborted``: it was stopped. ``trace``: the traceback of a Python
     function's own exception, for the journal. ``interrupts``: the function asked, in the Chaos Toolkit's
-    way, that the whole run end.
+    way, that the whole run end; ``leaves``: it called ``sys.exit``.
     """
 
     output: Json = None
@@ -47,6 +47,7 @@ class Result:
     aborted: bool = False
     trace: str = ""
     interrupts: bool = False
+    leaves: bool = False
 
 
 class Refused(Exception):

@@ -14,6 +14,7 @@ from sloguard.core.events import (
     Event,
     Interrupted,
     Judged,
+    NoteTaken,
     RunEnded,
     RunStarted,
 )
@@ -30,6 +31,8 @@ from sloguard.core.model import (
     Verdict,
     worst,
 )
+from sloguard.core.people import RunNote
+from sloguard.render.observations import note_json
 
 #: The version of chaoslib whose journal this is.
 FORMAT_VERSION = "1.44.0"
@@ -43,6 +46,13 @@ _STATUS = {
     Outcome.NOT_RESTORED: "failed",
 }
 _NOT_ENDED = "it had not ended when this was written"
+
+
+def _note_of(event: NoteTaken) -> dict[str, Json]:
+    note = RunNote(
+        run="", text=event.text, at=event.at, by=event.by, written_at=event.at, origin=event.origin
+    )
+    return note_json(note)
 
 
 @dataclass(slots=True)
@@ -67,6 +77,7 @@ class Journal:
         self._document: Mapping[str, Json] | None = None
         self._outcome: Outcome | None = None
         self._interrupted = False
+        self._notes: list[dict[str, Json]] = []
 
     def take(self, event: Event) -> bool:
         """Note an event; True if the journal says more than before."""
@@ -83,6 +94,8 @@ class Journal:
                 return self._activity(event.record)
             case Interrupted():
                 self._interrupted = True
+            case NoteTaken():
+                self._notes.append(_note_of(event))
             case Judged():
                 self._document = event.document
             case RunEnded():
@@ -101,6 +114,10 @@ class Journal:
         self._document = run.document
         if run.ended_at is not None and run.outcome is not None:
             self._end(run.outcome, run.reason, run.document)
+
+    def noted(self, notes: Iterable[RunNote]) -> None:
+        """Note what people have noted: all of it, in the order of what it is about."""
+        self._notes = [note_json(note) for note in notes]
 
     def build(self) -> dict[str, Json]:
         """The journal: JSON data, masked."""
@@ -124,6 +141,8 @@ class Journal:
             "duration": self._last - self._start,
             "sloguard": self._document or None,
         }
+        if self._notes:
+            made["sloguard-observations"] = self._notes
         kept: dict[str, Json] = masked(made, self._masker)
         return kept
 
@@ -156,12 +175,21 @@ class Journal:
         # Readers take these for granted.
         return {"title": "", "description": "", "method": [], **self._experiment}
 
+    @property
+    def _there(self) -> Mapping[str, Any]:
+        """How ``chaos run`` would have ended, where that was asked for."""
+        return (self._document or {}).get("compat") or {}
+
     def _status(self) -> str:
+        if "status" in self._there:
+            return str(self._there["status"])
         if self._outcome is None or (self._outcome is Outcome.ABORTED and self._interrupted):
             return "interrupted"
         return _STATUS[self._outcome]
 
     def _deviated(self) -> bool:
+        if "deviated" in self._there:
+            return bool(self._there["deviated"])
         found = [*self._items("slos"), *self._items("probes")]
         return self._outcome is Outcome.DEVIATED or any(
             item.get("verdict") == Verdict.DEVIATED for item in found

@@ -9,94 +9,35 @@ docs/chaos-toolkit.md, and what stands there has to differ. Under ``x-compat``: 
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.certificates import Certificates
-from tests.support.command import ROOT, environment
+from tests.support.command import ROOT
 from tests.support.compat_journals import differences, story
-from tests.support.compat_releases import MISSING, Release, installed, other
+from tests.support.compat_releases import Release
 from tests.support.compat_runner import declared
-from tests.support.compat_server import serving
-
-CORPUS = Path(__file__).parent / "corpus"
-FILES = sorted(f.name for f in CORPUS.iterdir() if f.suffix in (".yaml", ".json"))
-TABLE = ROOT / "docs" / "chaos-toolkit.md"
-#: Enough for a machine that is busy with other tests; alone it takes a tenth of it.
-PATIENCE = 110
-
-RELEASES = [installed(), *filter(None, [other()])]
-OURS = "sloguard"
-on_each_release = pytest.mark.parametrize(
-    "release",
-    [*(pytest.param(r, id=r.series) for r in RELEASES)]
-    + (
-        []
-        if len(RELEASES) > 1
-        else [pytest.param(None, id="other", marks=pytest.mark.skip(MISSING))]
-    ),
+from tests.support.compat_sides import (
+    CORPUS,
+    FILES,
+    RELEASES,
+    Sides,
+    differing,
+    on_each_release,
+    run_corpus,
 )
 
-#: Side -> file -> what came of it.
-Sides = dict[str, dict[str, Any]]
+TABLE = ROOT / "docs" / "chaos-toolkit.md"
+OURS = "sloguard"
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Sides:
+    theirs = {release.name: ("chaos", release) for release in RELEASES}
     home = tmp_path_factory.mktemp("compat")
-    keys = certificates.certificate("server"), certificates.key("server")
-    with serving() as plain, serving(*keys) as tls:
-        more = {"COMPAT_URL": plain, "COMPAT_TLS_URL": tls, "LC_ALL": "C.UTF-8"}
-        paths = {OURS: str(ROOT), **{r.name: r.path(ROOT) for r in RELEASES}}
-        started = {
-            side: _start(side, home, {**more, "PYTHONPATH": path}) for side, path in paths.items()
-        }
-        try:
-            for side, process in started.items():
-                _, said = process.communicate(timeout=PATIENCE)
-                assert process.returncode == 0, f"{side}: {said}"
-        finally:
-            for process in started.values():
-                process.kill()
-                process.wait()
-    return {side: json.loads(_out(home, side).read_text("utf-8")) for side in started}
-
-
-def _start(side: str, home: Path, more: dict[str, str]) -> subprocess.Popen[str]:
-    out = _out(home, side)
-    out.parent.mkdir()
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "tests.support.compat_runner",
-            side.split()[0],
-            str(CORPUS),
-            str(out.parent),
-        ],
-        cwd=ROOT,
-        env=environment(home, more),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _out(home: Path, side: str) -> Path:
-    return home / side.replace(" ", "-") / f"{side.split()[0]}.json"
-
-
-def _differs(told: dict[str, Any], release: Release) -> dict[str, list[str]]:
-    """Row -> patterns, of what differs from this release."""
-    return {**(told.get("differs") or {}), **(told.get(f"differs-{release.series}") or {})}
+    return run_corpus(home, certificates, {OURS: ("sloguard", None), **theirs})
 
 
 @on_each_release
@@ -110,7 +51,7 @@ def test_the_journals_differ_only_where_it_is_meant(
     assert "this is a bug" not in ours["errors"]
     assert "Traceback" not in ours["errors"]
     found = differences(story(theirs), story(ours))
-    patterns = {p: row for row, paths in _differs(told, release).items() for p in paths}
+    patterns = {p: row for row, paths in differing(name, release).items() for p in paths}
     meant = {path: [p for p in patterns if fnmatchcase(path, p)] for path in found}
     assert {path: found[path] for path, by in meant.items() if not by} == {}
     assert set(patterns) - {p for by in meant.values() for p in by} == set(), (
@@ -133,7 +74,7 @@ def test_where_the_chaos_toolkit_does_not_pass_sloguard_does_not_pass(
     ran: Sides, name: str, release: Release
 ) -> None:
     """The other way round is meant: no evidence, no pass."""
-    excused = set(_differs(declared(CORPUS / name), release)) & {
+    excused = set(differing(name, release)) & {
         "no-crash",
         "accepted-more",
         "leaving",

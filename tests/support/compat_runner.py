@@ -23,13 +23,18 @@ import yaml
 Main = Callable[[Path, Path, list[str]], None]
 
 
-def chaos(file: Path, journal: Path, arguments: list[str]) -> None:
-    """``chaos run``; rollbacks always, for sloguard knows nothing else."""
+def plain(file: Path, journal: Path, arguments: list[str]) -> None:
+    """``chaos run``."""
     from chaostoolkit.cli import cli
 
     head = ["--no-version-check", "--no-log-file", "--settings", "/nonexistent/settings.yaml"]
-    run = ["run", "--rollback-strategy", "always", "--journal-path", str(journal)]
+    run = ["run", "--journal-path", str(journal)]
     cli.main([*head, *run, *arguments, str(file)], prog_name="chaos")
+
+
+def chaos(file: Path, journal: Path, arguments: list[str]) -> None:
+    """``chaos run``; rollbacks always, for sloguard knows nothing else of itself."""
+    plain(file, journal, ["--rollback-strategy", "always", *arguments])
 
 
 def sloguard(file: Path, journal: Path, arguments: list[str]) -> None:
@@ -42,7 +47,13 @@ def sloguard(file: Path, journal: Path, arguments: list[str]) -> None:
     main()
 
 
-SIDES: dict[str, Main] = {"chaos": chaos, "sloguard": sloguard}
+def compat(file: Path, journal: Path, arguments: list[str]) -> None:
+    """``sloguard run --compat``."""
+    sloguard(file, journal, ["--compat", *arguments])
+
+
+#: ``plain`` and ``compat`` are compared, and so are ``chaos`` and ``sloguard``.
+SIDES: dict[str, Main] = {f.__name__: f for f in (plain, chaos, sloguard, compat)}
 
 
 def declared(file: Path) -> dict[str, Any]:
