@@ -178,7 +178,7 @@ def asking_all(
     for activity in session.experiment.probes:
         result = yield from ask(session, activities, activity, phase)
         results.append(result)
-        session.probes.append(result)
+        keep(result)
     met = all(r.verdict is Verdict.MET for r in results)
     state = {"steady_state_met": met, "probes": [journal_run(r.record) for r in results]}
     yield from controls.apply("hypothesis", "after", state=state)
@@ -192,8 +192,8 @@ def ask(
     found: list[Tolerated] = []
 
     def hold(output: Json) -> bool:
-        held.append(_within(session, activities.current(activity), output))
-        return held[-1].ok
+        found.append(_within(session, activities.current(activity), output))
+        return found[-1].ok
 
     record = yield from activities.carry_out(
         activity, "hypothesis", phase=phase, hold=hold if activity.has_tolerance else None
