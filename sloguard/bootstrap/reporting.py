@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sloguard.bootstrap.backlog import backlog_desk
 from sloguard.bootstrap.desks import catalogue
 from sloguard.bootstrap.running import new_run_id
 from sloguard.bootstrap.telling import open_notices
@@ -25,7 +26,12 @@ def report_desk(settings: Settings, store: Store, known: Catalogue | None = None
 
     group = settings.serve
     offered = known or (catalogue(settings) if group.experiments else None)
-    return ReportDesk(store, known=lambda: known_of(offered), new_id=new_run_id)
+    return ReportDesk(
+        store,
+        known=lambda: known_of(offered),
+        new_id=new_run_id,
+        backlog=backlog_desk(settings, store, known),
+    )
 
 
 def report_writers(settings: Settings) -> list[ReportWriter]:

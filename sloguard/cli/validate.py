@@ -153,9 +153,10 @@ def _is_backlog(file: Path) -> bool:
 
 def _unknown_hypotheses(file: Path, loaded: Loaded) -> list[str]:
     """Ids that the backlog beside the file has not; where there is none, nobody knows."""
+    from sloguard.core.backlog import declared_ids
     from sloguard.documents.problems import did_you_mean
     from sloguard.spec import SpecError
-    from sloguard.spec.backlog import backlog_beside, declared_ids, load_backlog
+    from sloguard.spec.backlog import backlog_beside, load_backlog
 
     ids = declared_ids(loaded.experiment.declared)
     beside = backlog_beside(file) if ids else None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: Before the id of a hypothesis: the tag of the runs that test it.
 TAG = "backlog:"
@@ -182,6 +182,14 @@ def ids_in(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag[len(TAG) :] for tag in tags if tag.startswith(TAG)))
 
 
+def declared_ids(declared: Any) -> tuple[str, ...]:
+    """The ids under ``backlog`` of an experiment's document; what fits nowhere is left out."""
+    found = declared.get("backlog") if isinstance(declared, Mapping) else None
+    ids = found if isinstance(found, list | tuple) else [found]
+    texts = (str(one).strip() for one in ids if isinstance(one, str | int | float))
+    return tuple(one for one in texts if re.fullmatch(ID_PATTERN, one))
+
+
 def names_file(pattern: str, file: str) -> bool:
     """Whether a pattern of the backlog means this file: its path ends so, part by part.
 
@@ -202,7 +210,7 @@ def may_be_named(pattern: str, name: str) -> bool:
     return bool(stem) and (fnmatchcase(name, stem) or fnmatchcase(name, f"*.{stem}"))
 
 
-def tests(hypothesis: Hypothesis, ids: Iterable[str], file: str) -> bool:
+def is_tested_by(hypothesis: Hypothesis, ids: Iterable[str], file: str) -> bool:
     """Whether what names these ids, and is in this file, tests it."""
     return hypothesis.id in ids or any(names_file(p, file) for p in hypothesis.experiments)
 
@@ -211,7 +219,7 @@ def standing(
     hypothesis: Hypothesis, attempts: Sequence[Attempt], offered: Sequence[Offered]
 ) -> Standing:
     """``attempts``: any runs; those that do not test it are left out."""
-    mine = [a for a in attempts if tests(hypothesis, ids_in(a.tags), a.source)]
+    mine = [a for a in attempts if is_tested_by(hypothesis, ids_in(a.tags), a.source)]
     mine = sorted({a.run: a for a in mine}.values(), key=lambda a: a.run, reverse=True)
     decided = next((a for a in mine if a.answer is not None), None)
     return Standing(
@@ -219,7 +227,7 @@ def standing(
         status=_status(hypothesis, mine, decided),
         decided=decided,
         attempts=tuple(mine),
-        experiments=tuple(o for o in offered if tests(hypothesis, o.hypotheses, o.file)),
+        experiments=tuple(o for o in offered if is_tested_by(hypothesis, o.hypotheses, o.file)),
     )
 
 

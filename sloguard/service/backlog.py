@@ -14,6 +14,7 @@ from sloguard.core.backlog import (
     Backlog,
     Offered,
     Standing,
+    declared_ids,
     may_be_named,
     standings,
     tags_of,
@@ -23,7 +24,7 @@ from sloguard.core.tallies import LatestRun
 from sloguard.documents.files import read_document
 from sloguard.documents.problems import DocumentError, Problem
 from sloguard.service.catalogue import Catalogue
-from sloguard.spec.backlog import FILE_NAMES, declared_ids, load_backlog, looks_like_backlog
+from sloguard.spec.backlog import FILE_NAMES, load_backlog, looks_like_backlog
 
 #: Runs of one hypothesis that are looked at, besides the newest that answered it.
 EACH = 30

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,11 +18,12 @@ from sloguard.core.reporting import (
     VerdictSource,
 )
 from sloguard.core.series import SloEvidence
-from sloguard.render.report.known import Known, KnownExperiment, Past
+from sloguard.render.report.known import Known, KnownBacklog, KnownExperiment, Past
 from sloguard.render.report.period import Period, before
 
 if TYPE_CHECKING:
     from sloguard.render.report.subjects import Subject
+    from sloguard.service.backlog import BacklogDesk
     from sloguard.service.catalogue import Catalogue
 
 _NAMED = re.compile(r"\b(?:service|app|job|deployment)\s*=\s*[\"']?([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -55,7 +58,7 @@ class ReportSources(Protocol):
 
 
 class ReportDesk:
-    """Makes reports. ``known``: what could be tried, asked anew for each report."""
+    """Makes reports. ``known``: what could be tried, asked anew for each report; ``backlog``: the hypotheses."""
 
     def __init__(
         self,
@@ -64,8 +67,10 @@ class ReportDesk:
         known: Callable[[], Known],
         new_id: Callable[[], str],
         now: Callable[[], float] = time.time,
+        backlog: BacklogDesk | None = None,
     ) -> None:
         self._store, self._known, self._new_id, self._now = store, known, new_id, now
+        self._backlog = backlog
 
     def weekly(
         self, period: Period, *, weeks: int = 5, by: str = "", key: str | None = None
@@ -84,14 +89,34 @@ class ReportDesk:
                 experiment, slo, period.end
             ),
         )
-        model = weekly_model(rows, periods, past, self._known(), now=self._now())
+        model = weekly_model(
+            rows,
+            periods,
+            past,
+            self._known(),
+            now=self._now(),
+            backlog=self._hypotheses(period),
+        )
         return self._written(model, period.start, period.end, by, key)
+
+    def _hypotheses(self, period: Period) -> KnownBacklog | None:
+        if self._backlog is None:
+            return None
+        look = self._backlog.look(period.end)
+        return KnownBacklog(
+            standings=look.standings,
+            before=self._backlog.look(period.start).standings,
+            title=look.title,
+            # Where the file lies is nobody's business who reads the report.
+            problems=[str(replace(p, file=os.path.basename(p.file))) for p in look.problems],
+        )
 
     def runs(self, subjects: Sequence[Subject], *, zone: str = "UTC", by: str = "") -> StoredReport:
         """The report of these runs. It is not kept. Raises ReportError."""
         from sloguard.render.report.runs import runs_model
 
-        model = runs_model(subjects, now=self._now(), zone=zone)
+        known = self._backlog.look().standings if self._backlog is not None else ()
+        model = runs_model(subjects, now=self._now(), zone=zone, backlog=known)
         start, end = (datetime.fromisoformat(model[mark]).timestamp() for mark in ("start", "end"))
         return self._written(model, start, end, by, None)
 

@@ -265,14 +265,6 @@ def backlog_of(document: Document) -> Backlog:
     return Backlog(hypotheses=hypotheses, title=title, file=document.file)
 
 
-def declared_ids(declared: Any) -> tuple[str, ...]:
-    """The ids under ``backlog`` of an experiment's document; what fits nowhere is left out."""
-    found = declared.get("backlog") if isinstance(declared, Mapping) else None
-    ids = found if isinstance(found, list | tuple) else [found]
-    texts = (str(one).strip() for one in ids if isinstance(one, str | int | float))
-    return tuple(one for one in texts if re.fullmatch(ID_PATTERN, one))
-
-
 def backlog_beside(file: str | os.PathLike[str]) -> Path | None:
     """The backlog in a file's directory, or in one of the two above it."""
     here = Path(os.path.abspath(file)).parent

@@ -38,6 +38,7 @@ def open_web(
             jobs=bootstrap.job_desk(settings, store, known),
             windows=bootstrap.window_desk(settings, store, known),
             settings=settings,
+            backlog=bootstrap.backlog_desk(settings, store, known),
             prometheus=prometheus.clock_offset,
             identify=logins or anybody,
             logins=logins,

@@ -13,6 +13,7 @@ from sloguard.web.identity import Identify, anybody
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
+    from sloguard.service.backlog import BacklogDesk
     from sloguard.service.catalogue import Catalogue
     from sloguard.service.jobs import JobDesk
     from sloguard.service.windows import WindowDesk
@@ -34,6 +35,7 @@ class Parts:
 
     ``store``: runs, jobs, windows and the rest. ``catalogue``: experiments and sets of SLOs.
     ``jobs`` and ``windows``: where requests for work are handed in.
+    ``backlog``: the hypotheses, where there are some.
     ``prometheus``: asks Prometheus whether it is there; raises OutsideError. ``identify``: see
     ``identity``; ``logins``: what knows tokens, where a browser may log in with one. ``now``: seconds since
     the epoch, UTC; ``monotonic``: seconds, for limits. ``stopping``: whether the server is about to
@@ -47,6 +49,7 @@ class Parts:
     windows: WindowDesk
     settings: Settings
     prometheus: Callable[[], object]
+    backlog: BacklogDesk | None = None
     identify: Identify = anybody
     logins: Authenticator | None = None
     now: Callable[[], float] = time.time

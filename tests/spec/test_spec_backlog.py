@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from sloguard.core.backlog import Hypothesis, Status
+from sloguard.core.backlog import Hypothesis, Status, declared_ids
 from sloguard.documents.problems import Problem
 from sloguard.spec import SpecError, load, read
-from sloguard.spec.backlog import backlog_beside, declared_ids, load_backlog, parse_backlog
+from sloguard.spec.backlog import backlog_beside, load_backlog, parse_backlog
 from sloguard.spec.backlog_writing import Change, updated
 from sloguard.spec.schema import backlog_schema
 

@@ -25,6 +25,7 @@ def next_steps(frames: Frames, model: Model) -> list[Json]:
     found = [
         *_left(frames),
         *_weak(model),
+        *_hypotheses(model),
         *_blind(model),
         *_unproven(model),
         *_slower(model),
@@ -90,6 +91,24 @@ def _weak(model: Model) -> Iterator[Json]:
             f"Give {'an owner' if more == 1 else 'owners'} to {more} more open {'weakness' if more == 1 else 'weaknesses'}.",
             "They are listed under Weaknesses.",
         )  # fmt: skip
+
+
+def _hypotheses(model: Model) -> Iterator[Json]:
+    """The highest risks of the backlog: one to mend, one to try, one that nothing tries."""
+    backlog = model.get("backlog")
+    if not backlog:
+        return
+    for row in backlog["refuted"][:1]:
+        yield _step(
+            "hypothesis",
+            f"Mend what refutes '{row['title']}', and run {_named(row['experiments']) or 'it'} again.",
+            f"Risk {row['risk']}; {row['said']}.",
+            row["run"],
+        )
+    for row in [r for r in backlog["open"] if r["experiments"] and r["status"] != "running"][:1]:
+        yield _step("hypothesis", f"Try '{row['title']}': run {_named(row['experiments'])}.", f"Risk {row['risk']}; {row['said']}.")  # fmt: skip
+    for row in backlog["unwritten"][:1]:
+        yield _step("hypothesis", f"Write an experiment for '{row['title']}'.", f"Risk {row['risk']}, and nothing tests it.")  # fmt: skip
 
 
 def _blind(model: Model) -> Iterator[Json]:
@@ -173,6 +192,7 @@ def _all_well(model: Model) -> str:
 def _after_nothing(model: Model) -> Iterator[Json]:
     """An empty period says what to run, not only that there was nothing."""
     radius = model["radius"]
+    yield from _hypotheses(model)
     yield from _untried(model)
     for row in model["weaknesses"]["untried"][:_EACH]:
         yield _step(

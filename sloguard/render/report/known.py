@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sloguard.core.backlog import Standing
 from sloguard.core.reporting import ExperimentPast, VerdictSource
 
 History = Callable[[str, str], Iterable[VerdictSource]]
@@ -36,6 +37,16 @@ class KnownExperiment:
     title: str = ""
     services: tuple[str, ...] = ()
     valid: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownBacklog:
+    """The hypotheses by risk, as they stood at the end of the period, and ``before`` it began."""
+
+    standings: Sequence[Standing] = ()
+    before: Sequence[Standing] = ()
+    title: str = ""
+    problems: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

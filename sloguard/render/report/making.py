@@ -9,7 +9,8 @@ from sloguard import __version__
 from sloguard.core.text import iso_time
 from sloguard.core.visible import visible
 from sloguard.render.report.advice import next_steps, times
-from sloguard.render.report.known import Known, Past
+from sloguard.render.report.hypotheses import hypothesis_sums
+from sloguard.render.report.known import Known, KnownBacklog, Past
 from sloguard.render.report.period import Period
 from sloguard.render.report.radius import radius_sums
 from sloguard.render.report.rows import Rows
@@ -27,7 +28,13 @@ MOST_CHARTS = 6
 
 
 def weekly_model(
-    rows: Rows, periods: Sequence[Period], past: Past, known: Known, *, now: float
+    rows: Rows,
+    periods: Sequence[Period],
+    past: Past,
+    known: Known,
+    *,
+    now: float,
+    backlog: KnownBacklog | None = None,
 ) -> Json:
     """All sums of the last of ``periods`` (the others are its trend); every text is harmless to show."""
     frames = Frames.of(rows, periods)
@@ -51,6 +58,7 @@ def weekly_model(
         "budget": budget_sums(frames),
         "alerts": alert_sums(frames),
         "radius": radius_sums(frames, past, known),
+        "backlog": hypothesis_sums(backlog, period),
     }
     model["next"] = next_steps(frames, model)
     model["headline"] = headline(model)

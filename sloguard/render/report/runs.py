@@ -8,11 +8,13 @@ from typing import Any
 import yaml
 
 from sloguard import __version__
+from sloguard.core.backlog import TAG, Standing, declared_ids, ids_in
 from sloguard.core.jsonable import jsonable
 from sloguard.core.model import Verdict
 from sloguard.core.text import format_series, format_value, iso_time
 from sloguard.render.report import ReportError
 from sloguard.render.report.happened import lines_of
+from sloguard.render.report.hypotheses import hypotheses_of
 from sloguard.render.report.making import harmless
 from sloguard.render.report.period import zone_of
 from sloguard.render.report.rows import number
@@ -36,7 +38,13 @@ _RANK = {"deviated": 0, "inconclusive": 1, "met": 2, "not-judged": 3}
 _LONGEST_DEFINITION = 20_000
 
 
-def runs_model(subjects: Sequence[Subject], *, now: float, zone: str = "UTC") -> Json:
+def runs_model(
+    subjects: Sequence[Subject],
+    *,
+    now: float,
+    zone: str = "UTC",
+    backlog: Sequence[Standing] = (),
+) -> Json:
     """Everything of these runs, in their order; every text is harmless to show. Raises ReportError."""
     if not subjects:
         raise ReportError("there is no run to report of; name one, or a file")
@@ -46,7 +54,9 @@ def runs_model(subjects: Sequence[Subject], *, now: float, zone: str = "UTC") ->
             "take 'sloguard report weekly --since … --until …' for many"
         )
     zone_of(zone)
-    runs = [_run(subject) for subject in subjects]
+    runs = [
+        {**_run(one), "tests": hypotheses_of(backlog, _ids(one), one.source)} for one in subjects
+    ]
     times = [run["started"] for run in runs if run["started"]]
     several = len(runs) > 1
     model: Json = {
@@ -68,6 +78,11 @@ def runs_model(subjects: Sequence[Subject], *, now: float, zone: str = "UTC") ->
     model["summary"] = model["headline"]
     shown: Json = harmless(model)
     return shown
+
+
+def _ids(subject: Subject) -> tuple[str, ...]:
+    """The hypotheses that a run names: by its tags, or in its definition."""
+    return (*ids_in(subject.tags), *declared_ids(subject.definition))
 
 
 def _run(subject: Subject) -> Json:
@@ -93,7 +108,8 @@ def _told(subject: Subject) -> Json:
         "stored": bool(subject.stored),
         "origin": subject.origin,
         "title": str(document.get("experiment") or "an experiment without a title"),
-        "tags": list(subject.tags),
+        # What it tests is told as such.
+        "tags": [tag for tag in subject.tags if not tag.startswith(TAG)],
         "outcome": outcome,
         "sentence": sentence[:1].upper() + sentence[1:],
         "reason": str(document.get("reason") or ""),

@@ -20,7 +20,8 @@ _NOT_ENDED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One run. ``origin``: where it comes from, in words; ``stored``: its id in the store, or empty.
+    """One run. ``origin``: where it comes from, in words; ``stored``: its id in the store, or empty;
+    ``source``: the file of its experiment, where that is known.
 
     ``sentence``: what its outcome means, where that is not what it usually means.
     """
@@ -30,6 +31,7 @@ class Subject:
     sentence: str = ""
     stored: str = ""
     tags: tuple[str, ...] = ()
+    source: str = ""
     definition: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -42,6 +44,7 @@ def of_stored(run: StoredRun) -> Subject:
         origin=f"run {run.id}",
         stored=run.id,
         tags=run.tags,
+        source=run.source,
         definition=run.resolved or run.declared,
     )
 

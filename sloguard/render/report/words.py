@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from sloguard.core.text import format_duration, format_value
+from sloguard.render.backlog import SIGNS as BACKLOG_SIGNS
 from sloguard.render.report.period import zone_of
 
 SIGNS = {
@@ -27,6 +28,11 @@ NO_SERVICE, NO_TEAM = "no service label", "no team"
 def sign(state: str) -> str:
     """It stands beside the colour, and says the same."""
     return SIGNS.get(str(state), "·")
+
+
+def stands(status: str) -> str:
+    """The sign of a hypothesis' status."""
+    return BACKLOG_SIGNS.get(status, "·")
 
 
 def span(seconds: float | None, nothing: str = "–") -> str:
@@ -119,6 +125,7 @@ def fence(value: str) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "sign": sign,
+    "stands": stands,
     "span": span,
     "share": share,
     "count": count,

@@ -221,7 +221,11 @@ def _desk(here: Service) -> ReportDesk:
 
     known = here.parts.catalogue
     return ReportDesk(
-        here.store, known=lambda: known_of(known), new_id=new_run_id, now=here.parts.now
+        here.store,
+        known=lambda: known_of(known),
+        new_id=new_run_id,
+        now=here.parts.now,
+        backlog=here.parts.backlog,
     )
 
 
