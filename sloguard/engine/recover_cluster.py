@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sloguard.core.model import FaultRecord
@@ -17,6 +18,15 @@ from sloguard.faults.marking import by_hand, marked_objects, record_from
 from sloguard.faults.targets import title
 from sloguard.faults.undo_records import entries
 from sloguard.ports import Cluster, Clusters, Object, OutsideError, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFault(FaultRecord):
+    """What was found on a cluster. ``run``: whose it is; empty where that cannot be read, or nothing was found but
+    a place that cannot be looked at."""
+
+    run: str = ""
+
 
 #: What is made again may bear records itself, from before it was deleted: so it is looked once more.
 _LOOKS = 3
@@ -28,8 +38,8 @@ def recover_cluster(
     *,
     alive: Collection[str] = (),
     namespaces: Sequence[str] | None = None,
-) -> Iterator[FaultRecord]:
-    """Undo every entry of a run that is not alive, newest first; one FaultRecord each.
+) -> Iterator[ClusterFault]:
+    """Undo every entry of a run that is not alive, newest first; one ClusterFault each.
 
     ``alive``: runs that the local store knows to be under way. ``namespaces``: look only into these. What could not be looked at, and what is a
     live run's, is told as ``left`` and ``injected``. A run that was killed a moment ago is not known to be
@@ -52,12 +62,12 @@ def _looked(
     alive: Collection[str],
     told: set[str],
     namespaces: Sequence[str] | None,
-) -> Iterator[FaultRecord]:
+) -> Iterator[ClusterFault]:
     """Undo what is found in one look. ``told``: what was told of in earlier ones, and is now."""
     found, problems = marked_objects(cluster, namespaces)
     for problem in problems:
         if problem not in told:
-            yield FaultRecord(id="", fault="", target=cluster.name, status="left", detail=problem)
+            yield ClusterFault(id="", fault="", target=cluster.name, status="left", detail=problem)
     told.update(problems)
     under_way = _under_way(cluster, found, alive, namespaces)
     for resource, obj in found:
@@ -98,7 +108,7 @@ def _under_way(
 
 def _undone(
     entry: Mapping[str, Any], resource: Resource, obj: Object, cluster: Cluster, clusters: Clusters
-) -> FaultRecord:
+) -> ClusterFault:
     record = record_from(cluster, resource, obj, entry)
     try:
         done = find_fault(str(entry.get("fault"))).undo(record, Context(cluster=clusters))
@@ -114,12 +124,13 @@ def _told(
     cluster: Cluster,
     status: Any,
     detail: str,
-) -> FaultRecord:
-    return FaultRecord(
+) -> ClusterFault:
+    return ClusterFault(
         id=str(entry.get("id") or ""),
         fault=str(entry.get("fault") or ""),
         target=f"{resource.kind} {title(obj)}",
         status=status,
         detail=detail,
         by_hand=by_hand(cluster, resource, obj, "kubectl edit {object}"),
+        run=str(entry.get("run") or ""),
     )

@@ -6,6 +6,7 @@ worker process of its own, which writes the run with the same id. Times are seco
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -148,6 +149,10 @@ class Jobs(Protocol):
 
         ``not_before``: it waits for something until then, at the soonest, and this was no failed attempt.
         """
+        ...
+
+    def job_waits(self, id: str, claim: str, detail: str) -> bool:
+        """What a worker that has not begun waits for, for people. False: this claim does not hold it any more."""
         ...
 
     def job_started(self, id: str, claim: str) -> bool:
@@ -418,3 +423,47 @@ class Executor(Protocol):
     def stop(self, handle: str) -> None:
         """Ask a worker to stop: it undoes what it has done, and ends."""
         ...
+
+
+class WorkerPhase(StrEnum):
+    """Where a worker stands that another machine carries."""
+
+    #: Its process has not begun, or nobody can say that it has.
+    WAITING = "waiting"
+    RUNNING = "running"
+    #: It was told to end, and undoes; or the machine that it is on does not answer.
+    ENDING = "ending"
+    #: Its process is over for certain.
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenWorker:
+    """A worker as its executor sees it.
+
+    ``job``: the id of its job. ``detail``: what it waits for, or why and how it ended. ``age``: seconds since
+    it was asked for.
+    """
+
+    handle: str
+    job: str
+    phase: WorkerPhase
+    detail: str = ""
+    age: float = 0.0
+
+
+class SharedExecutor(Executor, Protocol):
+    """An executor whose workers belong to no service: each one sees them all, and can look after them."""
+
+    def handle_of(self, job: Job) -> str:
+        """The handle of the worker of a claimed job, whoever has started it."""
+        ...
+
+    def look(self) -> Mapping[str, SeenWorker]:
+        """Every worker that is there, by its handle. Raises OutsideError where that cannot be told."""
+        ...
+
+
+def taking_of(claim: str) -> str:
+    """A name of one taking of a job, which everybody may read: it does not tell the claim."""
+    return hashlib.sha256(claim.encode()).hexdigest()[:16]

@@ -96,10 +96,15 @@ class JobsPart(StorePart):
             values |= {"not_before": not_before, "attempts": jobs.c.attempts - 1}
         return self._change(held, **values, detail=detail)
 
+    def job_waits(self, id: str, claim: str, detail: str) -> bool:
+        """What a worker that has not begun waits for. False: this claim does not hold it any more."""
+        held = (jobs.c.id == id) & (jobs.c.claim == claim) & (jobs.c.state == _STARTING)
+        return self._change(held, detail=detail)
+
     def job_started(self, id: str, claim: str) -> bool:
         """The calling process is the worker of this claim, and begins."""
         held = (jobs.c.id == id) & (jobs.c.claim == claim) & (jobs.c.state == _STARTING)
-        values = {"state": _RUNNING, "started_at": self._now()}
+        values = {"state": _RUNNING, "started_at": self._now(), "detail": ""}
         return self._change(held, **values, **self._me())
 
     def beat_job(self, id: str, claim: str) -> str:
