@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sloguard.bootstrap.desks import alert_desk, window_desk
 from sloguard.bootstrap.outside import alert_sources, open_metrics
+from sloguard.bootstrap.people import approval_needed, stored_approvals
 from sloguard.bootstrap.processes import child_environ
 from sloguard.bootstrap.reporting import report_schedule
 from sloguard.bootstrap.running import options, ports
@@ -37,6 +38,10 @@ def bench(settings: Settings, store: Store, known: Catalogue) -> Bench:
         allow_url=UrlRules(settings.serve.allow_urls),
         announcers=announcers(settings, store),
         alert_sources=lambda: alert_sources(settings, store),
+        approvals=lambda job: stored_approvals(
+            settings, store, requester=job.requested_by, run=job.id
+        ),
+        approval=lambda experiment: approval_needed(settings, experiment),
     )
 
 

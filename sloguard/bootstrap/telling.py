@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sloguard.bootstrap.outside import open_store
+from sloguard.bootstrap.people import approval_links
 
 if TYPE_CHECKING:
     from sloguard.adapters.grafana_http import Grafana
@@ -74,6 +75,7 @@ def notifiers(settings: Settings, store: Store | None = None) -> list[Channel]:
                 illustrate=pictures,
                 documents=lambda run: _document(store, run),
                 attach=files,
+                links=approval_links(settings, store),
             )
             for channel in settings.channels
         ]

@@ -31,6 +31,7 @@ from sloguard.cli.common import (
     the_store,
     variable_options,
 )
+from sloguard.cli.people import people_options, with_people
 from sloguard.cli.recovering import recover_dead_runs
 from sloguard.cli.streams import Masked, tell
 from sloguard.cli.toolkit import as_flagged, toolkit_of, toolkit_options
@@ -71,6 +72,7 @@ _BEAT_SECONDS = 20.0
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write a Chaos Toolkit journal.",
 )
+@people_options
 @step_option
 @prometheus_option
 @store_option
@@ -90,6 +92,7 @@ def command(file: Path, dry_run: bool, **flags: Any) -> None:  # fmt: skip
       sloguard run experiment.yaml --prometheus http://localhost:9090
       sloguard run experiment.yaml --var namespace=shop --charts charts --format json
       sloguard run experiment.yaml --dry-run
+      sloguard run experiment.yaml --approve --step-by-step
     """
     from sloguard.bootstrap import provide_clusters
 
@@ -144,6 +147,7 @@ def _run(
     if dry_run:
         with stopping(control):
             return _dry(experiment, made, chosen, control)
+    made, chosen, terminal = with_people(made, chosen, flags, settings, store, experiment)
     # What functions and controls print is no result, and may hold what they were trusted with.
     with stopping(control), redirect_stdout(Masked(sys.stderr, mask)):
         try:
@@ -154,7 +158,8 @@ def _run(
         keeping = _Keeping(store)
         with _beating(store, chosen.run):
             around = telling.around(keeping)
-            ended = _drive(experiment, made, chosen, control, around, flags)
+            progress = None if terminal is None else terminal.progress
+            ended = _drive(experiment, made, chosen, control, around, flags, progress)
     if ended is None:
         telling.finish()
         return FAILED
@@ -219,6 +224,7 @@ def _drive(
     control: Control,
     around: list[Consumer],
     flags: dict[str, Any],
+    progress: Consumer | None = None,
 ) -> RunEnded | None:
     from sloguard.engine.run import drive, run
     from sloguard.telemetry import traces
@@ -239,7 +245,8 @@ def _drive(
             from sloguard.render.journal import JournalWriter
 
             consumers.append(JournalWriter(str(flags["journal_path"])).record)
-        consumers.append(stack.enter_context(_progress()))
+        # Where questions are asked, nothing else may draw on the terminal.
+        consumers.append(progress or stack.enter_context(_progress()))
         return drive(run(experiment, made, chosen, control), consumers)
 
 

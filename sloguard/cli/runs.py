@@ -22,21 +22,27 @@ from sloguard.cli.common import (
     store_option,
     the_store,
 )
+from sloguard.cli.deciding import approve, note, refuse
 from sloguard.cli.moments import moment
 
 if TYPE_CHECKING:
     from sloguard.adapters.store import Store
     from sloguard.core.history import RunSummary, StoredRun
+    from sloguard.core.people import RunNote
 
 run_argument = click.argument("run", default="latest")
 
 
 @click.group("runs")
 def command() -> None:
-    """List, show, delete and export the runs that were kept.
+    """List, show, approve, annotate, delete and export the runs that were kept.
 
     RUN is an id, a unique beginning of one, or latest.
     """
+
+
+for _one in (approve, refuse, note):
+    command.add_command(_one)
 
 
 def _opened(flags: dict[str, Any]) -> Store:
@@ -172,12 +178,24 @@ def show(run: str, format_: str, events: bool, **flags: Any) -> None:  # fmt: sk
             ):
                 data = json.dumps(event.data, ensure_ascii=False)
                 click.echo(f"{format_time(event.at)} {event.kind} {data}")
+    notes = _asked(lambda: store.notes_of(stored.id))
     if stored.document is None:
+        _print_notes(notes)
         fail(f"run {stored.id} ({stored.title}) is {stored.state}: there is no verdict yet")
     if not show_verdict(stored.document, format_, None):
         sys.exit(FAILED)
     if format_ == "text":
+        _print_notes(notes)
         click.echo(f"run {stored.id}, from {stored.source or 'an unknown file'}", err=True)
+
+
+def _print_notes(notes: Iterable[RunNote]) -> None:
+    from sloguard.core.visible import visible
+    from sloguard.render.observations import note_lines
+
+    lines = [visible(line) for line in note_lines(notes)]
+    if lines:
+        click.echo("\n".join(["", "Observations", *(f"  {line}" for line in lines)]))
 
 
 @command.command("export")
@@ -203,14 +221,15 @@ def export(run: str, format_: str, output: Path | None, **flags: Any) -> None:  
 
     store = _opened(flags)
     stored: StoredRun = _asked(lambda: store.run(run))
+    notes = _asked(lambda: store.notes_of(stored.id))
     pieces: Iterable[str]
     if format_ == "csv":
         pieces = samples_csv(store.each_evidence(stored.id))
     elif format_ == "journal":
-        made = journal_of(stored, store.events(stored.id))
+        made = journal_of(stored, store.events(stored.id), notes)
         pieces = [json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False) + "\n"]
     else:
-        pieces = run_json(stored, store.events(stored.id))
+        pieces = run_json(stored, store.events(stored.id), notes)
     if output is None:
         sys.stdout.writelines(pieces)
         return

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sloguard.ports.outbox import Delivery, Message
+from sloguard.ports import OutsideError
+from sloguard.ports.outbox import Delivery, DeliveryError, Message
+from sloguard.ports.service import ServiceError
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -93,6 +98,15 @@ class Picture:
 Illustrate = Callable[[Notice, tuple[int, int]], Picture | None]
 
 
+#: The one-time link of an ask for a channel: (ask, run, channel) -> address, or an empty text.
+Links = Callable[[str, str, str], str]
+
+
+def no_link(_ask: str, _run: str, _channel: str) -> str:
+    """For those who have none."""
+    return ""
+
+
 def cut(text: str, most: int) -> str:
     """At most so many characters, with an ellipsis where some are left out."""
     stripped = text.strip()
@@ -127,6 +141,7 @@ class Notifier(ABC):
     def __init__(self, name: str, *, illustrate: Illustrate = no_picture) -> None:
         self.name = name
         self.illustrate = illustrate
+        self.links: Links = no_link
 
     def deliver(self, message: Message, delivery: Delivery) -> Mapping[str, Any]:
         """Send it, unless the same was said of the same experiment not long ago."""
@@ -136,8 +151,27 @@ class Notifier(ABC):
         last = sent.get(message.kind)
         if quiet and last is not None and 0 <= message.created_at - float(last) < quiet:
             return {_SENT: sent, "quiet": True}
-        memory = self.send(Notice.of(message.payload), message, delivery)
+        try:
+            payload = self._linked(message.payload)
+        except ServiceError as error:
+            # Decided, or too late: nobody is asked any more.
+            log.info("%s: not asked: %s", self.name, error)
+            return {_SENT: sent}
+        memory = self.send(Notice.of(payload), message, delivery)
         return {**memory, _SENT: {**sent, message.kind: message.created_at}}
+
+    def _linked(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With the link by which this channel may approve. It is made for this one attempt, and kept nowhere."""
+        ask = payload.get("ask")
+        if not ask:
+            return payload
+        try:
+            link = self.links(str(ask), str(payload.get("run", "")), self.name)
+        except ServiceError:
+            raise
+        except OutsideError as error:
+            raise DeliveryError(f"there is no link to approve by: {error}") from None
+        return {**payload, "link": link or payload.get("link", "")}
 
     @abstractmethod
     def send(self, notice: Notice, message: Message, delivery: Delivery) -> Mapping[str, Any]:

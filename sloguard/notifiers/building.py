@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sloguard.notifiers.base import Illustrate, Notifier, no_picture
+from sloguard.notifiers.base import Illustrate, Links, Notifier, no_link, no_picture
 from sloguard.notifiers.calling import Access
 from sloguard.notifiers.http import Documents, HttpCall
 from sloguard.notifiers.reports import Attach, no_files
@@ -16,8 +16,17 @@ def build(
     illustrate: Illustrate = no_picture,
     documents: Documents = lambda _run: None,
     attach: Attach = no_files,
+    links: Links = no_link,
 ) -> Notifier:
     """The channel of these settings; nothing is sent yet. ``illustrate`` is left aside where it wants none."""
+    made = _built(channel, illustrate, documents, attach)
+    made.links = links
+    return made
+
+
+def _built(
+    channel: ChannelSettings, illustrate: Illustrate, documents: Documents, attach: Attach
+) -> Notifier:
     name = f"{channel.type}:{channel.name}"
     access = access_of(channel)
     pictures = illustrate if channel.chart else no_picture

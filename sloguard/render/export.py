@@ -13,8 +13,10 @@ import numpy as np
 from sloguard.core.document import activity_json, fault_json, timeline_json
 from sloguard.core.history import StoredEvent, StoredRun
 from sloguard.core.jsonable import jsonable
+from sloguard.core.people import RunNote
 from sloguard.core.series import Matrix, SloEvidence
 from sloguard.core.text import iso_time
+from sloguard.render.observations import note_json
 
 CSV_COLUMNS = ("time", "slo", "role", "labels", "value")
 
@@ -31,8 +33,10 @@ def samples_csv(evidence: Iterable[SloEvidence]) -> Iterator[str]:
             yield from _matrix_csv(item.slo.name, role, matrix)
 
 
-def run_json(run: StoredRun, events: Iterable[StoredEvent]) -> Iterator[str]:
-    """One JSON object in pieces: the run, its document, timeline, activities, faults and events.
+def run_json(
+    run: StoredRun, events: Iterable[StoredEvent], notes: Iterable[RunNote] = ()
+) -> Iterator[str]:
+    """One JSON object in pieces: the run, its document, timeline, activities, faults, notes and events.
 
     Times ISO 8601 UTC. The events come last, one a line.
     """
@@ -54,6 +58,7 @@ def run_json(run: StoredRun, events: Iterable[StoredEvent]) -> Iterator[str]:
         "document": run.document,
         "activities": [activity_json(record) for record in run.activities],
         "faults": [fault_json(fault) for fault in run.faults],
+        "observations": [note_json(note) for note in notes],
     }
     text = json.dumps(jsonable(head), indent=2, ensure_ascii=False, allow_nan=False)
     yield text.removesuffix("\n}") + ',\n  "events": ['

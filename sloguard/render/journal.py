@@ -1,7 +1,8 @@
 """A Chaos Toolkit journal of a run, so that whatever reads those can read ours.
 
 The keys are those of chaoslib's journal. sloguard's own document stands beside them, whole, under
-``sloguard`` (null until there is one). An outcome becomes the nearest status that the format knows:
+``sloguard`` (null until there is one); what people noted while it ran stands under ``sloguard-observations``,
+where anything was. An outcome becomes the nearest status that the format knows:
 
 ============  ===========  ========  =====================================================
 outcome       status       deviated  why
@@ -28,6 +29,7 @@ from collections.abc import Iterable, Mapping
 from sloguard.core.events import Event
 from sloguard.core.history import StoredEvent, StoredRun
 from sloguard.core.model import Json
+from sloguard.core.people import RunNote
 from sloguard.ports import OutsideError
 from sloguard.render.files import write_atomically
 from sloguard.render.journal_build import Journal
@@ -66,8 +68,11 @@ def write_journal(path: str, journal: Mapping[str, Json]) -> None:
         ) from error
 
 
-def journal_of(run: StoredRun, events: Iterable[StoredEvent] = ()) -> dict[str, Json]:
-    """The journal of a run that the store has, however it ended."""
+def journal_of(
+    run: StoredRun, events: Iterable[StoredEvent] = (), notes: Iterable[RunNote] = ()
+) -> dict[str, Json]:
+    """The journal of a run that the store has, however it ended, with what people noted."""
     journal = Journal()
     journal.stored(run, events)
+    journal.noted(notes)
     return journal.build()

@@ -46,11 +46,29 @@ def _text(event: ev.Event) -> str | None:
             return f"stopping: {event.reason}"
         case ev.Interrupted():
             return f"stopping: {event.reason}"
+        case ev.ApprovalAsked():
+            return "waits for an approval; nothing was injected yet"
+        case ev.ApprovalDecided():
+            return _approval(event)
+        case ev.StepDecided():
+            what = event.step.name or "the undo"
+            why = f": {event.answer.text}" if event.answer.text else ""
+            return f"{what}: {event.answer.choice} by {event.answer.by or 'a person'}{why}"
+        case ev.NoteTaken():
+            return f"noted by {event.by or 'somebody'}: {event.text}"
         case ev.Note():
             return f"{event.level}: {event.message}"
         case ev.Judged():
             return f"judged: {event.outcome}"
     return None
+
+
+def _approval(event: ev.ApprovalDecided) -> str:
+    decision = event.decision
+    if not decision.answer:
+        return "nobody has approved it" + (f": {decision.reason}" if decision.reason else "")
+    why = f": {decision.reason}" if decision.reason else ""
+    return f"{decision.answer} by {', '.join(decision.names)}{why}"
 
 
 def _until(event: ev.PhaseStarted) -> str:

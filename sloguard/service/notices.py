@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sloguard.core import events
 from sloguard.core.model import FaultRecord, Outcome, Verdict
+from sloguard.core.people import Ask
+from sloguard.core.text import format_time
 from sloguard.core.visible import visible
 from sloguard.ports.outbox import Draft
 from sloguard.render.summary import budget_lines, key_times
@@ -38,6 +40,7 @@ _OF_OUTCOME = {
 }
 _WORDS = {
     "run-started": "begins",
+    "approval-asked": "asks for approval. Nothing was injected yet.",
     "run-completed": "met. The steady state held before, during and after.",
     "run-deviated": "deviated. The steady state did not hold: a weakness was found.",
     "run-inconclusive": "inconclusive. There is no evidence either way.",
@@ -54,6 +57,10 @@ _ACTIONS = {
     "run-failed": "See why the process died (its host, its memory, its logs), and run it again.",
     "fault-left": "Undo it by hand with what is given here, then run 'sloguard recover', which looks again.",
 }
+_ANSWER = (
+    "Open the link, look at the plan, and approve or refuse it until {until}; or on a terminal that shares the "
+    "store: sloguard runs approve {run}"
+)
 _GUARDED = "A guard rail stopped it: the fault hurt more than it may. See the reason before it is run again."
 _TONES = {
     "run-completed": "good",
@@ -61,8 +68,9 @@ _TONES = {
     "fault-left": "bad",
     "run-failed": "bad",
     "run-started": "info",
+    "approval-asked": "warning",
 }
-_NEEDED = frozenset({"run-deviated", "run-failed", "fault-left"})
+_NEEDED = frozenset({"run-deviated", "run-failed", "fault-left", "approval-asked"})
 #: What is asked for by its name alone: it is no run's and happens whenever somebody works.
 _BY_NAME = frozenset({"validate-failed"})
 #: Nobody wants to know an hour later that a run began.
@@ -95,7 +103,7 @@ class Rule:
         elif self.when == "always":
             wanted = event not in _BY_NAME
         else:
-            wanted = event in ENDS or event == "report-ready"
+            wanted = event in ENDS or event in ("report-ready", "approval-asked")
         return wanted and self._lets_through(notice)
 
     def _lets_through(self, notice: Mapping[str, Any]) -> bool:
@@ -142,6 +150,8 @@ class Notices:
             self._tripped.add(story.run)
         elif isinstance(event, events.RunStarted):
             yield from self.drafts(self._notice("run-started", event.at, story))
+        elif isinstance(event, events.ApprovalAsked):
+            yield from self._asking(event, story)
         elif isinstance(event, events.RunEnded):
             guarded = story.run in self._tripped
             self._tripped.discard(story.run)
@@ -192,6 +202,22 @@ class Notices:
         if self._base_url:
             made["link"] = f"{self._base_url}/runs/{story.run}"
         return made
+
+    def _asking(self, event: events.ApprovalAsked, story: Story) -> Iterator[Draft]:
+        """What the link leads to is made when it is sent, so that its secret is kept nowhere."""
+        ask = event.ask
+        notice = {
+            **self._notice("approval-asked", event.at, story),
+            "ask": ask.id,
+            "until": ask.until,
+            "reason": _short(_planned(ask), _LONGEST_REASON),
+            "facts": _asked(ask),
+            "action": _ANSWER.format(run=story.run, until=format_time(ask.until)),
+        }
+        for draft in self.drafts(notice):
+            # Each question is one of its own, and nobody wants it once it is too late.
+            key = f"{story.run}:approval-asked:{ask.id}"
+            yield replace(draft, key=key, expires_at=ask.until)
 
     def _ended(self, event: events.RunEnded, story: Story, guarded: bool) -> Notice:
         kind = _OF_OUTCOME[event.outcome]
@@ -256,6 +282,34 @@ def _draft(rule: Rule, notice: Notice) -> Draft:
         payload={**notice, "quiet": quiet},
         expires_at=notice["at"] + _STARTED_EXPIRES if event == "run-started" else None,
     )
+
+
+def _planned(ask: Ask) -> str:
+    """What will happen, in a few words; of what changed since it was approved, first that it did."""
+    actions: Any = ask.plan.get("actions") or ()
+    told = []
+    for action in actions:
+        targets = ", ".join(map(str, (action.get("targets") or ())[:5]))
+        does = action.get("does") or action.get("name", "")
+        told.append(f"{does}: {targets}" if targets else str(does))
+    text = "; ".join(told) or "nothing is injected"
+    return f"{ask.again}: {text}" if ask.again else text
+
+
+def _asked(ask: Ask) -> list[list[str]]:
+    steady: Any = ask.plan.get("steady") or ()
+    met = sum(one.get("verdict") == "met" for one in steady)
+    phases: Any = ask.plan.get("phases") or {}
+    facts = [
+        ["decide until", format_time(ask.until)],
+        ["steady state", f"{met} of {len(steady)} met" if steady else "nothing is judged before"],
+        ["fault lasts", str(phases.get("during", ""))],
+    ]
+    if ask.minimum > 1:
+        facts.append(["people needed", str(ask.minimum)])
+    if ask.by:
+        facts.append(["who may", _short(", ".join(ask.by))])
+    return facts
 
 
 def _worst(document: Mapping[str, Any]) -> dict[str, str] | None:

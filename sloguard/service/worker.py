@@ -13,7 +13,14 @@ from typing import Any, Protocol
 from sloguard.core.events import Event, FaultPlanned, Note, Preflight
 from sloguard.core.history import StoredRun
 from sloguard.core.masking import Masker
-from sloguard.core.model import EXIT_CODES, EXIT_FAILED, EXIT_USAGE, Experiment, Outcome
+from sloguard.core.model import (
+    EXIT_CODES,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    Approval,
+    Experiment,
+    Outcome,
+)
 from sloguard.core.series import SloEvidence
 from sloguard.documents.problems import DocumentError
 from sloguard.engine.control import Control
@@ -24,6 +31,7 @@ from sloguard.engine.run import Consumer, drive, run
 from sloguard.engine.tracing import traced
 from sloguard.ports import Clock, Metrics, MetricsError, OutsideError
 from sloguard.ports.alerts import AlertSource
+from sloguard.ports.people import Approvals
 from sloguard.ports.service import Job, Jobs, JobState, ServiceError, Windows
 from sloguard.providers.result import UrlPolicy
 from sloguard.service.announcing import Announcer
@@ -88,7 +96,8 @@ class Bench:
     alone, ``options`` the engine's options with what a job chooses. ``allow_url``: see ``urls``.
     ``tracing``: where runs are told as traces. ``announcers`` makes what tells others of one run, with the
     arguments of Announcer; None where nobody is to be told. ``alert_sources``: who knows of alerts of windows,
-    beside Prometheus.
+    beside Prometheus. ``approvals``: where a job's run is approved; ``approval``: what of an experiment has to be, by the
+    settings.
     """
 
     store: WorkerStore
@@ -102,6 +111,8 @@ class Bench:
     tracing: Tracing | None = None
     announcers: Callable[..., Announcer] | None = None
     alert_sources: Callable[[], Sequence[AlertSource]] = tuple
+    approvals: Callable[[Job], Approvals] | None = None
+    approval: Callable[[Experiment], Approval | None] = lambda _experiment: None
 
 
 def carry_out(id: str, claim: str, bench: Bench, control: Control) -> int:
@@ -173,8 +184,10 @@ def _run(job: Job, bench: Bench, control: Control) -> _Ending:
     asks = bool(experiment.slos or experiment.guards or experiment.alerts.declared)
     ports = guarded(bench.ports(asks), entry.allowed, bench.allow_url)
     locks = Noticing(ports.locks)
-    ports = replace(ports, locks=locks)
+    approvals = bench.approvals(job) if bench.approvals else None
+    ports = replace(ports, locks=locks, approvals=approvals)
     options = bench.options(run=job.id, seed=job.seed, variables=variables, use_drivers=False)
+    options = replace(options, approval=bench.approval(experiment))
     if job.dry_run:
         return _dry(experiment, ports, locks, options, control)
     patient = Patient(bench.store.recorder(experiment=entry.name).record)

@@ -11,9 +11,9 @@ from typing import Any
 
 from sloguard.settings.alertmanager import AlertmanagerSettings
 from sloguard.settings.alerts import AlertsSettings
+from sloguard.settings.approvals import ApprovalsSettings
 from sloguard.settings.backlog import BacklogSettings
 from sloguard.settings.executor import ExecutorSettings, JanitorSettings
-from sloguard.settings.approvals import ApprovalsSettings
 from sloguard.settings.fields import setting
 from sloguard.settings.grafana import GrafanaSettings
 from sloguard.settings.notify import ChannelSettings, NotifySettings

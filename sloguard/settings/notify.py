@@ -20,6 +20,7 @@ EVENTS: Mapping[str, str] = {
     "run-aborted": "a run was stopped by a guard rail, a signal or a person, and undone",
     "run-failed": "a run's process died, and another one has finished and undone it",
     "fault-left": "a run ended, and something it injected could not be undone (not-restored)",
+    "approval-asked": "a run waits for an approval: its link approves or refuses, once",
     "report-ready": "a report was made",
     "validate-failed": "'sloguard validate' found an experiment wrong",
 }
@@ -34,8 +35,9 @@ ENDS = (
     "fault-left",
 )
 WHEN: Mapping[str, str] = {
-    "ended": "every end of a run, and reports",
-    "action-needed": "run-deviated, run-failed, fault-left, and run-aborted where a guard rail did it",
+    "ended": "every end of a run, reports, and approval-asked",
+    "action-needed": "run-deviated, run-failed, fault-left, approval-asked, and run-aborted where a guard rail "
+    "did it",
     "always": "everything but validate-failed, which has to be named in 'events'",
 }
 TYPES = ("slack", "teams", "http", "email")

@@ -31,6 +31,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "unknown-window": (404, "There is no such window"),
     "unknown-report": (404, "There is no such report"),
     "unknown-message": (404, "There is no such message"),
+    "no-approval": (404, "Nobody is asked for an approval"),
     "no-verdict": (404, "There is no verdict"),
     "no-evidence": (404, "There is nothing to show of this run"),
     "method-not-allowed": (405, "Method not allowed here"),

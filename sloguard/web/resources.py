@@ -13,6 +13,7 @@ from sloguard.web.api import (
     experiments,
     health,
     outbox,
+    people,
     reports,
     runs,
     slos,
@@ -21,7 +22,7 @@ from sloguard.web.api import (
 )
 from sloguard.web.endpoints import Resource
 from sloguard.web.pages import alerts as alert_pages
-from sloguard.web.pages import assets, overview, search
+from sloguard.web.pages import approving, assets, overview, search
 from sloguard.web.pages import experiments as experiment_pages
 from sloguard.web.pages import outbox as outbox_pages
 from sloguard.web.pages import reports as report_pages
@@ -37,6 +38,7 @@ RESOURCES: tuple[Resource, ...] = (
     windows.resource,
     alerts.resource,
     reports.resource,
+    people.resource,
     outbox.resource,
     webhooks.resource,
     slos.resource,
@@ -49,6 +51,7 @@ RESOURCES: tuple[Resource, ...] = (
     experiment_pages.resource,
     run_pages.resource,
     window_pages.resource,
+    approving.resource,
     alert_pages.resource,
     report_pages.resource,
     outbox_pages.resource,

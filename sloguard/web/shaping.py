@@ -186,7 +186,7 @@ def waiting_shape(job: Job) -> Json:
 def links(run: str) -> dict[str, str]:
     """Where the rest of a run is."""
     here = run_href(run)
-    parts = ("verdict", "journal", "events", "chart.svg", "chart.png", "samples.csv")
+    parts = ("verdict", "journal", "events", "notes", "chart.svg", "chart.png", "samples.csv")
     return {part: f"{here}/{part}" for part in (*parts, "samples.parquet")}
 
 

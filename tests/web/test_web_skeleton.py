@@ -157,7 +157,9 @@ def test_every_endpoint_declares_its_scope_and_says_what_it_is() -> None:
     declared = {e.name: str(e.scope) for e in ENDPOINTS}
     assert len(declared) == len(ENDPOINTS)
     changing = {e.name for e in ENDPOINTS if e.method != "GET"} - {"experiments.validate"}
-    assert {name for name in changing if declared[name] == PUBLIC} == {"login.enter", "login.leave"}
+    public = {name for name in changing if declared[name] == PUBLIC}
+    # The token of a one-time link is what lets its form in.
+    assert public == {"login.enter", "login.leave", "approval-pages.decide"}
     assert {declared[name] for name in changing} == {PUBLIC, "run", "admin", "webhook"}
     assert [name for name in changing if declared[name] == "webhook"] == ["webhooks.alertmanager"]
     assert declared["runs.delete"] == "admin"

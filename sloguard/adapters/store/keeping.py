@@ -12,6 +12,7 @@ from sloguard.adapters.store.base import StorePart, parsed, process_of
 from sloguard.adapters.store.errors import OpenFaults
 from sloguard.adapters.store.ledger import UNDONE
 from sloguard.adapters.store.liveness import is_here
+from sloguard.adapters.store.people_tables import notes
 from sloguard.adapters.store.reading import read_activities, read_faults
 from sloguard.adapters.store.recording import write_fault
 from sloguard.adapters.store.searching import mention_hits, mentioned, sweep
@@ -168,6 +169,7 @@ class KeepingPart(StorePart):
 def _delete(connection: Connection, run: str) -> None:
     """A run, what asked for it, and what nobody finds any more without it."""
     left = mentioned(connection, run)
+    connection.execute(delete(notes).where(notes.c.run == run))
     for table in (windows, jobs, runs):
         connection.execute(delete(table).where(table.c.id == run))
     sweep(connection, left)

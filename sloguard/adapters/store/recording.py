@@ -15,6 +15,7 @@ from sloguard.adapters.store.base import STUB_VERSION, StorePart, upsert
 from sloguard.adapters.store.database import Database
 from sloguard.adapters.store.errors import RunExists, StoreError
 from sloguard.adapters.store.masking import masked_secrets
+from sloguard.adapters.store.people import write_note
 from sloguard.adapters.store.samples import evidence_json, pack
 from sloguard.adapters.store.searching import mention, mention_hits, series_of, title_of
 from sloguard.adapters.store.tables import (
@@ -31,6 +32,7 @@ from sloguard.core import events as announced
 from sloguard.core.jsonable import dump, masked
 from sloguard.core.masking import Masker
 from sloguard.core.model import ActivityRecord, FaultRecord, Outcome, PhaseName
+from sloguard.core.people import RunNote
 from sloguard.core.series import Matrix, Surroundings
 from sloguard.host.identity import Identity
 
@@ -229,6 +231,17 @@ class Recorder(StorePart):
         found: Surroundings = event.surroundings
         self._update_run(connection, surroundings=self._json(found))
 
+    def _note(self, connection: Connection, event: announced.NoteTaken) -> None:
+        note = RunNote(
+            run=self._run,
+            text=self._masker.text(event.text),
+            at=event.at,
+            by=self._masker.text(event.by),
+            written_at=self._now(),
+            origin=event.origin,
+        )
+        write_note(connection, note)
+
     def _judged(self, connection: Connection, event: announced.Judged) -> None:
         self._verdict(connection, event.outcome, event.document)
 
@@ -305,6 +318,7 @@ _HANDLERS: dict[type[announced.Event], _Handler] = {
     announced.FaultChanged: Recorder._fault,
     announced.EvidenceCollected: Recorder._evidence,
     announced.SurroundingsCollected: Recorder._surroundings,
+    announced.NoteTaken: Recorder._note,
     announced.Judged: Recorder._judged,
     announced.RunEnded: Recorder._ended,
 }

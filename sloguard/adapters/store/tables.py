@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 #: The schema this code speaks, and all that it can bring up to it, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "sloguard_schema"
 

@@ -146,12 +146,16 @@ def _draw(
     problems=["unknown-run", "no-evidence"],
 )
 def journal(run: str) -> Response:
-    """The run as a Chaos Toolkit journal, with sloguard's document under `sloguard`."""
+    """The run as a Chaos Toolkit journal, with sloguard's document under `sloguard`.
+
+    What people noted stands under `sloguard-observations`; a note that comes later changes its ETag.
+    """
     from sloguard.render.journal import journal_of
 
     here = service()
     stored = ended_run(here, run)
-    made = journal_of(stored, here.store.events(stored.id))
+    notes = here.store.notes_of(stored.id)
+    made = journal_of(stored, here.store.events(stored.id), notes)
     if stored.ended_at is None:
         return json_answer(made)
     body = msgspec.json.encode(made)

@@ -12,6 +12,7 @@ from sloguard.ports.service import Job
 from sloguard.web.pages.rendering import page
 from sloguard.web.pages.story import story
 from sloguard.web.parts import Service
+from sloguard.web.people import waits
 
 _LINES = 40
 
@@ -21,6 +22,7 @@ def live_page(here: Service, run: StoredRun, job: Job | None) -> Response:
     told = here.store.story(run.id)
     picture = here.store.newest_picture(run.id)
     phases = {str(e.data.get("phase")): e for e in told if e.kind == "PhaseStarted"}
+    asked = here.store.ask_of(run.id)
     newest = max([*told, *([picture] if picture else [])], key=lambda e: e.number, default=None)
     return page(
         "live",
@@ -32,6 +34,8 @@ def live_page(here: Service, run: StoredRun, job: Job | None) -> Response:
         told=story(told, None, None)[::-1][:_LINES],
         after=0 if newest is None else newest.number,
         asked_to_stop=job.abort_reason if job else "",
+        asked=asked if waits(asked) else None,
+        notes=here.store.notes_of(run.id),
     )
 
 

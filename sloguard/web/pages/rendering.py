@@ -39,6 +39,9 @@ _SIGNS = {
     "resolved": "✓",
     "stale": "?",
     "open": "●",
+    "waiting": "?",
+    "approved": "✓",
+    "refused": "✗",
 }
 _OTHER_SIGN = "·"
 _FORMS = {"full": "%Y-%m-%d %H:%M:%S UTC", "minute": "%Y-%m-%d %H:%M UTC", "clock": "%H:%M:%S UTC"}

@@ -41,6 +41,7 @@ def report(here: Service, run: StoredRun, job: Job | None, refused: Refused | No
     """The page of a run that has ended, or whose process is gone."""
     document = run.document or {}
     events = here.store.story(run.id)
+    notes = here.store.notes_of(run.id)
     return page(
         "run",
         status=200 if refused is None else 422,
@@ -53,7 +54,10 @@ def report(here: Service, run: StoredRun, job: Job | None, refused: Refused | No
         rows=[*slo_rows(document), *probe_rows(document)],
         slos=[_slo(slo) for slo in document.get("slos") or ()],
         charts=_charts(here, run, document),
-        told=story(events, document, run.timeline),
+        told=story(events, document, run.timeline, notes),
+        observations=notes,
+        approval=document.get("approval"),
+        steps=document.get("steps") or (),
         offset=offset_text,
         alerts=[_alert(alert) for alert in fired_alerts(document)],
         expectations=expectations_of(document),

@@ -19,6 +19,7 @@ from sloguard.web.pages.live import live_page
 from sloguard.web.pages.rendering import page
 from sloguard.web.pages.report import report
 from sloguard.web.parts import Service, service
+from sloguard.web.people import ANSWERS, add_note, approvals, deciding
 from sloguard.web.problems import Problem
 from sloguard.web.schemas import NAME_PATTERN, RUN_PATTERN
 
@@ -128,6 +129,37 @@ def abort(run: str) -> Response:
             detail = "this run was not started by the service: stop it where it was started"
             raise Problem("conflict", detail)
     return see(f"/runs/{id}")
+
+
+@resource.post("/<run>/approve", scope=Scope.RUN, raw=(FORM,), answers=GONE_ON)
+def approve(run: str) -> Response:
+    """Approve what a run is about to inject, or refuse it."""
+    here = service()
+    given = sent(("answer", "reason", "plan"))
+    id = _named(here, run)
+    answer = ANSWERS.get(given.get("answer", ""))
+    if answer is None:
+        raise Problem("invalid", "say whether it is approved or refused")
+    with deciding():
+        approvals(here).decide(
+            id,
+            answer,
+            by=who().name,
+            from_=request.remote_addr or "",
+            reason=given.get("reason", ""),
+            plan=given.get("plan", ""),
+        )
+    return see(f"/runs/{id}")
+
+
+@resource.post("/<run>/notes", scope=Scope.RUN, raw=(FORM,), answers=GONE_ON)
+def note(run: str) -> Response:
+    """Attach an observation to a run, or to a window."""
+    here = service()
+    given = sent(("text", "name", "back"))
+    id = _named(here, run)
+    add_note(here, id, given.get("text", ""), origin="page", name=given.get("name", ""))
+    return see(f"/windows/{id}" if given.get("back") == "window" else f"/runs/{id}#observations")
 
 
 @resource.post("/<run>/rejudge", scope=Scope.RUN, raw=(FORM,), answers=GONE_ON)

@@ -9,6 +9,7 @@ from typing import Any
 from sloguard.core.alerting import fired
 from sloguard.core.history import StoredEvent
 from sloguard.core.model import Timeline
+from sloguard.core.people import RunNote
 from sloguard.core.text import format_duration, format_series
 from sloguard.web.pages.rendering import moment
 
@@ -28,10 +29,15 @@ class Told:
 
 
 def story(
-    events: Sequence[StoredEvent], document: Data | None, timeline: Timeline | None
+    events: Sequence[StoredEvent],
+    document: Data | None,
+    timeline: Timeline | None,
+    notes: Sequence[RunNote] = (),
 ) -> list[Told]:
-    """Every line of a run: what it announced, and what the verdict found out afterwards."""
-    lines = [*_announced(events), *_found_out(document or {}, timeline)]
+    """Every line of a run: what it announced, what people noted (``notes`` in place of those announced, where
+    there are any), and what the verdict found out afterwards."""
+    told = [event for event in events if not notes or event.kind != "NoteTaken"]
+    lines = [*_announced(told), *map(_noted, notes), *_found_out(document or {}, timeline)]
     lines.sort(key=lambda line: line.at)
     return [_placed(line, timeline) for line in lines]
 
@@ -168,6 +174,56 @@ def _interrupted(event: StoredEvent) -> Iterator[Told]:
     yield Told(event.at, f"Stopped: {event.data.get('reason', '')}", tone="bad")
 
 
+def _noted(note: RunNote) -> Told:
+    return Told(note.at, f"Noted: {note.text}", note.by, "noted")
+
+
+def _note_taken(event: StoredEvent) -> Iterator[Told]:
+    text = f"Noted: {event.data.get('text', '')}"
+    yield Told(event.at, text, str(event.data.get("by", "")), "noted")
+
+
+def _approval_asked(event: StoredEvent) -> Iterator[Told]:
+    ask: Any = event.data.get("ask") or {}
+    detail = str(ask.get("again") or "")
+    yield Told(event.at, "People are asked to approve; nothing was injected yet", detail, "strong")
+
+
+def _approval_decided(event: StoredEvent) -> Iterator[Told]:
+    decision: Any = event.data.get("decision") or {}
+    answer = str(decision.get("answer") or "")
+    reason = str(decision.get("reason") or "")
+    if not answer:
+        yield Told(event.at, "Nobody has approved it", reason, "bad")
+        return
+    said = [voice for voice in decision.get("voices") or () if voice.get("answer") == answer]
+    names = ", ".join(str(voice.get("by")) for voice in said)
+    places = ", ".join(str(voice["from_"]) for voice in said if voice.get("from_"))
+    detail = "; ".join(part for part in (reason, f"from {places}" if places else "") if part)
+    tone = "met" if answer == "approved" else "bad"
+    yield Told(event.at, f"{answer.capitalize()} by {names}", detail, tone)
+
+
+_CHOICES = {
+    "go": "go on with",
+    "skip": "leave out",
+    "abort": "stop before",
+    "continue": "ask no more, from",
+}
+
+
+def _step(event: StoredEvent) -> Iterator[Told]:
+    step: Any = event.data.get("step") or {}
+    answer: Any = event.data.get("answer") or {}
+    choice = str(answer.get("choice", ""))
+    what = step.get("name") or "the undo"
+    text = f"Step {step.get('number')}: {_CHOICES.get(choice, choice)} {what}"
+    thought = event.at - float(event.data.get("asked") or event.at)
+    after = f"after {format_duration(round(max(thought, 0.0), 1))}"
+    detail = "; ".join(p for p in (str(answer.get("text") or ""), answer.get("by"), after) if p)
+    yield Told(event.at, text, detail, "bad" if choice in ("skip", "abort") else "")
+
+
 def _note(event: StoredEvent) -> Iterator[Told]:
     tone = "bad" if event.data.get("level") == "error" else ""
     yield Told(event.at, str(event.data.get("message", "")), tone=tone)
@@ -193,6 +249,10 @@ _WORDS: Mapping[str, Callable[[StoredEvent], Iterable[Told]]] = {
     "FaultChanged": _fault,
     "GuardTripped": _guard,
     "Interrupted": _interrupted,
+    "NoteTaken": _note_taken,
+    "ApprovalAsked": _approval_asked,
+    "ApprovalDecided": _approval_decided,
+    "StepDecided": _step,
     "Note": _note,
     "Judged": _judged,
     "RunEnded": _ended,

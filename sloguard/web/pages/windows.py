@@ -108,6 +108,7 @@ def window(window: str) -> Response:
         "window",
         section="Windows",
         window=found,
+        notes=here.store.notes_of(found.id),
         judged=answer,
         job=here.store.job(found.id) if found.state is not WindowState.OPEN else None,
     )

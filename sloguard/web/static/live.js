@@ -33,6 +33,8 @@ const TELL = {
     return [`${words}: ${fault.fault} on ${fault.target}`, fault.detail, tone];
   },
   GuardTripped: (e) => [`Guard rail ${e.guard} ${e.blind ? "cannot be read" : "stops the run"}`, e.reason, "bad"],
+  NoteTaken: (e) => [`Noted: ${e.text}`, e.by, "noted"],
+  StepDecided: ({ step, answer }) => [`Step ${step.number}: ${answer.choice}, ${step.name || "the undo"}`, [answer.text, answer.by].filter(Boolean).join("; ")],
   Interrupted: (e) => [`Stopped: ${e.reason}`, "", "bad"],
   Note: (e) => [e.message, "", e.level === "error" ? "bad" : ""],
   Judged: (e) => [`Judged: ${e.outcome}`, e.reason ?? "", "strong"],
@@ -136,6 +138,9 @@ if (page.dataset.reload) {
       tell(event, words(event));
     });
   }
+  // The page with the plan and its buttons is another one.
+  source.addEventListener("ApprovalAsked", reload);
+  source.addEventListener("ApprovalDecided", reload);
   setInterval(countDown, 1000);
   countDown();
 }
