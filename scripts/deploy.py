@@ -41,13 +41,13 @@ def experiments_of(overlay: str) -> list[Path]:
     return [EXPERIMENTS / Path(file).name for file in files if file.startswith("experiments/")]
 
 
-def rights_of(overlay: str) -> str:
+def rights_of(overlay: str, format_: str = "yaml") -> str:
     """What ``sloguard rbac`` says these experiments need, for the overlay's service account."""
     from sloguard.cli.rbac import command
 
     account = ACCOUNTS[overlay]
     arguments = [*map(str, experiments_of(overlay)), "--name", account]
-    arguments += ["--service-account", f"sloguard/{account}"]
+    arguments += ["--service-account", f"sloguard/{account}", "--format", format_]
     if overlay in RECOVERING:
         arguments.append("--recover")
     # As in the overlay's pod: no kubeconfig, and a namespace of its own.

@@ -18,15 +18,21 @@ RBAC = {kind: guessed("rbac.authorization.k8s.io/v1", kind) for kind in _KINDS}
 
 
 class Account:
-    """A service account with no rights, until roles are given to it."""
+    """A service account with no rights, until roles are given to it.
 
-    def __init__(self, ground: Ground, folder: Path, name: str = "sloguard") -> None:
+    ``namespace``: where it is there already; else it is made, in a namespace of its own.
+    """
+
+    def __init__(
+        self, ground: Ground, folder: Path, name: str = "sloguard", namespace: str = ""
+    ) -> None:
         self.ground, self.name = ground, name
-        self.namespace = ground.namespace("chaos")
-        about = {"name": name, "namespace": self.namespace}
-        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about}
-        ground.direct.create(SERVICE_ACCOUNTS, body)
-        self.kubeconfig = self._kubeconfig(folder / "account.json")
+        self.namespace = namespace or ground.namespace("chaos")
+        if not namespace:
+            about = {"name": name, "namespace": self.namespace}
+            body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about}
+            ground.direct.create(SERVICE_ACCOUNTS, body)
+        self.kubeconfig = self._kubeconfig(folder / f"{self.namespace}-{name}.json")
         settings = KubernetesSettings(
             kubeconfig=self.kubeconfig, timeout=10.0, namespace=self.namespace
         )

@@ -60,6 +60,23 @@ class Kubernetes:
             return [f"{obj['apiVersion']} {obj['kind']} is not served"]
         return self.part(obj, name)
 
+    def unknown(self, obj: Mapping[str, Any]) -> list[str]:
+        """The paths of fields that the kind does not have; nothing of kinds that are not known here."""
+        group, _, version = str(obj["apiVersion"]).rpartition("/")
+        name = self._named.get((group, version, str(obj["kind"])))
+        if name is None:
+            return []
+        self.part({}, name)
+        found = []
+        for error in self._prepared[name].iter_errors(obj):
+            if error.validator == "additionalProperties":
+                known = error.schema.get("properties") or {}
+                place = error.json_path.removeprefix("$").lstrip(".")
+                found += [
+                    f"{place}.{key}".lstrip(".") for key in error.instance if key not in known
+                ]
+        return found
+
 
 @cache
 def kubernetes(version: str) -> Kubernetes:

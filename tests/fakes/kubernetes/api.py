@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import random
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.fakes.kubernetes import rights, selecting
+from tests.fakes.kubernetes import applying, reviews, rights, security, selecting
 from tests.fakes.kubernetes.answers import (
     Nowhere,
     Refused,
@@ -18,11 +19,12 @@ from tests.fakes.kubernetes.answers import (
     not_found,
     success,
 )
-from tests.fakes.kubernetes.defaults import fill, refill, validate
+from tests.fakes.kubernetes.defaults import fill, known_fields, refill, validate
 from tests.fakes.kubernetes.kinds import Kind
 from tests.fakes.kubernetes.patching import json_patch, merge_patch, strategic_patch
 from tests.fakes.kubernetes.state import Object, State, stamp
 
+APPLY = "application/apply-patch+yaml"
 FOREGROUND = "foregroundDeletion"
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 VERSION = {
@@ -44,7 +46,7 @@ VERSION = {
 
 @dataclass
 class Request:
-    """One request. ``user`` is who asks, by the token."""
+    """One request. ``user`` is who asks, by the token; ``groups``: None where they go by the name."""
 
     method: str
     path: str
@@ -52,6 +54,7 @@ class Request:
     body: Any = None
     content_type: str = "application/json"
     user: str = rights.ADMIN
+    groups: frozenset[str] | None = None
 
 
 @dataclass
@@ -87,11 +90,27 @@ class Api:
             found = self._discovery(request)
             if found is not None:
                 return 200, found
-            if request.path.startswith("/apis/authorization.k8s.io/v1/self"):
-                return 201, self._review(request)
-            target = self.target(request.path)
+            told = self._review(request) if request.method == "POST" else None
+            if told is not None:
+                return 201, told
+            target = self._allowed_target(request)
             self.demand(request, target)
             return self._answer(request, target)
+
+    def _review(self, request: Request) -> Object | None:
+        return reviews.review(self.state, request.path, request.user, request.groups, request.body)
+
+    def _allowed_target(self, request: Request) -> Target:
+        """What a path names; raises Nowhere, but only to those who may know."""
+        try:
+            return self.target(request.path)
+        except Nowhere:
+            asked = rights.Asked(request.method.lower(), path=request.path)
+            among = request.path.startswith(("/api/", "/apis/"))
+            if among or rights.allowed(self.state, request.user, asked, request.groups)[0]:
+                raise
+            text = f'forbidden: User "{request.user}" cannot {asked.verb} path "{request.path}"'
+            raise Refused(403, "Forbidden", text, {}) from None
 
     def permit(self, request: Request) -> None:
         """Raises Refused where whoever asks may not; for what the server answers itself."""
@@ -119,18 +138,23 @@ class Api:
     def demand(self, request: Request, target: Target) -> None:
         """Raises Refused where this user may not."""
         verbs = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-        verb = verbs.get(request.method)
+        verb, name = verbs.get(request.method), target.name
         if verb is None:
-            verb = "get" if target.name else "watch" if "watch" in request.query else "list"
-        asked = rights.Asked(
-            verb,
-            target.kind.group,
-            target.kind.plural,
-            target.subresource,
-            target.namespace,
-            target.name,
-        )
-        rights.demand(self.state, request.user, asked, target.kind)
+            verb = "get" if name else "watch" if "watch" in request.query else "list"
+        if not name:
+            # Whoever looks for one by its name may do so where only that name is theirs.
+            found = re.fullmatch(
+                r"metadata\.name==?([^,]+)", request.query.get("fieldSelector", "")
+            )
+            name = found[1] if found else ""
+        self._demand(request, target, verb, name)
+
+    def _demand(self, request: Request, target: Target, verb: str, name: str) -> None:
+        kind = target.kind
+        # A namespace is in itself, so that a Role in it may name it.
+        namespace = name if kind.kind == "Namespace" else target.namespace
+        asked = rights.Asked(verb, kind.group, kind.plural, target.subresource, namespace, name)
+        rights.demand(self.state, request.user, asked, kind, request.groups)
 
     def _answer(self, request: Request, target: Target) -> tuple[int, Any]:
         method, sub = request.method, target.subresource
@@ -146,6 +170,8 @@ class Api:
             return 201, self._create(request, target)
         if method == "PUT":
             return 200, self._shown(target, self._replace(request, target))
+        if method == "PATCH" and request.content_type.startswith(APPLY):
+            return self._apply(request, target)
         if method == "PATCH":
             return 200, self._shown(target, self._patch(request, target))
         if method == "DELETE":
@@ -271,13 +297,18 @@ class Api:
             raise Refused(
                 409, "AlreadyExists", f'{kind.full_name} "{about["name"]}" already exists', details
             )
-        made = fill(kind, body, self.suffix() if kind.kind == "Pod" else "")
         strict = request.query.get("fieldValidation") == "Strict"
+        if strict:
+            known_fields(kind, target.version, body, self.minor)
+        made = fill(kind, body, self.suffix() if kind.kind == "Pod" else "")
         made = validate(kind, made, strict)
+        self._no_escalation(request, kind, made)
         if kind.kind == "Pod" and not self.may_have_pods(target.namespace):
             name = f"{target.namespace}/default"
             text = f'pods "{about["name"]}" is forbidden: error looking up service account {name}: serviceaccount "default" not found'
             raise Refused(403, "Forbidden", text, {"name": about["name"], "kind": "pods"})
+        if kind.kind == "Pod":
+            security.admit(self.state, target.namespace, made)
         if "dryRun" in request.query:
             return self._shown(target, made)
         kept = self.state.add(kind, made)
@@ -315,7 +346,7 @@ class Api:
             kinds = ["application/json-patch+json", "application/merge-patch+json"]
             if not target.kind.custom:
                 kinds.append("application/strategic-merge-patch+json")
-            kinds.append("application/apply-patch+yaml")
+            kinds.append(APPLY)
             text = (
                 "the body of the request was in an unknown format - accepted media types include: "
             )
@@ -323,6 +354,31 @@ class Api:
         if new["metadata"].get("name") != target.name:
             raise bad_request("the name of the object does not match the name on the URL")
         return self._written(request, target, old, new)
+
+    def _apply(self, request: Request, target: Target) -> tuple[int, Object]:
+        body, kind = request.body, target.kind
+        if (body.get("metadata") or {}).get("name") != target.name:
+            raise bad_request("the name of the object does not match the name on the URL")
+        if request.query.get("fieldValidation") == "Strict":
+            known_fields(kind, target.version, body, self.minor)
+        live = self.state.get(kind.kind, target.name, target.namespace)
+        new = applying.combined(kind, live, body, request.query)
+        if live is not None:
+            return 200, self._shown(target, self._written(request, target, live, new))
+        self._demand(request, target, "create", "")
+        managed = new["metadata"]["managedFields"]
+        made = self._create(replace(request, body=new), replace(target, name=""))
+        made["metadata"]["managedFields"] = managed
+        if "dryRun" not in request.query:
+            kept = self.state.get(kind.kind, target.name, target.namespace)
+            assert kept is not None
+            kept["metadata"]["managedFields"] = managed
+            made = self._shown(target, self.state.put(kind, kept, same_generation=True))
+        return 201, made
+
+    def _no_escalation(self, request: Request, kind: Kind, made: Object) -> None:
+        if kind.group == rights.GROUP:
+            rights.no_escalation(self.state, request.user, kind, made, request.groups)
 
     def _written(self, request: Request, target: Target, old: Object, new: Object) -> Object:
         wanted = new["metadata"].get("resourceVersion")
@@ -333,6 +389,7 @@ class Api:
             raise _other_uid(target, new["metadata"]["uid"])
         result = refill(_combined(target, old, new))
         result = validate(target.kind, result, request.query.get("fieldValidation") == "Strict")
+        self._no_escalation(request, target.kind, result)
         if target.kind.kind == "Pod" and not target.subresource:
             _only_what_pods_allow(target, old, result)
         if "dryRun" in request.query:
@@ -607,29 +664,6 @@ class Api:
             "apiVersion": "v1",
             "groupVersion": name,
             "resources": shown,
-        }
-
-    def _review(self, request: Request) -> Object:
-        spec = request.body["spec"]
-        given = {k: v for k, v in spec["resourceAttributes"].items() if v}
-        asked = rights.Asked(
-            given.get("verb", ""),
-            given.get("group", ""),
-            given.get("resource", ""),
-            given.get("subresource", ""),
-            given.get("namespace", ""),
-            given.get("name", ""),
-        )
-        may, reason = rights.allowed(self.state, request.user, asked)
-        status: Object = {"allowed": may}
-        if reason:
-            status["reason"] = reason
-        return {
-            "kind": "SelfSubjectAccessReview",
-            "apiVersion": "authorization.k8s.io/v1",
-            "metadata": {},
-            "spec": {"resourceAttributes": given},
-            "status": status,
         }
 
 

@@ -14,17 +14,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
+import yaml
+
 from tests.fakes.kubernetes import selecting
-from tests.fakes.kubernetes.answers import Nowhere, Refused
-from tests.fakes.kubernetes.api import Api, Request
+from tests.fakes.kubernetes.answers import Nowhere, Refused, not_found
+from tests.fakes.kubernetes.api import APPLY, Api, Request
 from tests.fakes.kubernetes.controllers import Controllers, Lag, template_hash
-from tests.fakes.kubernetes.kinds import ISTIO
-from tests.fakes.kubernetes.rights import ADMIN
-from tests.fakes.kubernetes.state import Object, State
+from tests.fakes.kubernetes.kinds import ISTIO, Kind
+from tests.fakes.kubernetes.rights import ADMIN, Asked, demand
+from tests.fakes.kubernetes.state import Object, State, stamp
 from tests.fakes.kubernetes.trouble import Trouble
 from tests.support.certificates import Certificates
 from tests.support.prompt_server import PromptServer
@@ -59,6 +62,8 @@ class KubernetesDouble:
         self._lag, self.certificates = lag, certificates
         self.trouble = Trouble()
         self.tokens: dict[str, str] = {ADMIN_TOKEN: ADMIN}
+        #: Token -> the uid of the account that it was asked for.
+        self.bound: dict[str, str] = {}
         #: (method, path with its query) of every request, in order.
         self.requests: list[tuple[str, str]] = []
         #: (namespace, pod, container, command) -> exit code and output.
@@ -102,8 +107,18 @@ class KubernetesDouble:
         """Let the controllers work until there is nothing left to do."""
         self.controllers.settle()
 
+    def user_of(self, token: str) -> str | None:
+        """Whose token it is; None once its account is another one, or gone."""
+        uid = self.bound.get(token)
+        if uid is not None:
+            _, _, namespace, name = self.tokens[token].split(":")
+            account = self.state.get("ServiceAccount", name, namespace)
+            if account is None or account["metadata"]["uid"] != uid:
+                return None
+        return self.tokens.get(token)
+
     def token(self, name: str, namespace: str) -> str:
-        """A new token of a service account."""
+        """A new token of a service account, whether that is there or not."""
         token = f"token-{len(self.tokens)}-of-{namespace}-{name}"
         self.tokens[token] = f"system:serviceaccount:{namespace}:{name}"
         return token
@@ -235,16 +250,39 @@ class _Handler(BaseHTTPRequestHandler):
         token = self.headers.get("Authorization", "").split(" ")[-1]
         certified = not token and isinstance(self.connection, ssl.SSLSocket)
         certified = certified and bool(self.connection.getpeercert())
-        user = ADMIN if certified else self.server.double.tokens.get(token)
+        user = ADMIN if certified else self.server.double.user_of(token)
         if user is None:
             raise Refused(401, "Unauthorized", "Unauthorized")
-        user = self.headers.get("Impersonate-User") or user
-        try:
-            content = json.loads(body) if body else None
-        except ValueError:
-            raise Refused(400, "BadRequest", "the object provided is unrecognized") from None
+        user, groups = self._as_whom(user)
         kind = self.headers.get("Content-Type", "application/json")
-        return Request(self.command, unquote(parts.path), query, content, kind, user)
+        try:
+            content = (yaml.safe_load if kind.startswith(APPLY) else json.loads)(body or b"null")
+        except (ValueError, yaml.YAMLError):
+            raise Refused(400, "BadRequest", "the object provided is unrecognized") from None
+        return Request(self.command, unquote(parts.path), query, content, kind, user, groups)
+
+    def _as_whom(self, user: str) -> tuple[str, frozenset[str] | None]:
+        """Who is asking in the end, and in which groups, where somebody acts as somebody else."""
+        other, groups = (
+            self.headers.get("Impersonate-User"),
+            self.headers.get_all("Impersonate-Group"),
+        )
+        if not other:
+            return user, None
+        state, parts = self.server.double.state, other.split(":")
+        account = parts[:2] == ["system", "serviceaccount"] and len(parts) == 4
+        asked = [
+            Asked("impersonate", "", "serviceaccounts", "", parts[2], parts[3])
+            if account
+            else Asked("impersonate", "", "users", "", "", other),
+            *(Asked("impersonate", "", "groups", "", "", name) for name in groups or ()),
+        ]
+        with state.lock:
+            for one in asked:
+                kind = Kind("", ("v1",), one.resource, one.resource)
+                demand(state, user, one, kind)
+        known = frozenset(groups) | {"system:authenticated"} if groups else None
+        return other, known
 
     def _answer(self, request: Request) -> tuple[int, Any, dict[str, str]]:
         try:
@@ -373,10 +411,30 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _token(self, request: Request) -> None:
         """TokenRequest, of a ServiceAccount."""
-        parts = request.path.split("/")
-        token = self.server.double.token(parts[6], parts[4])
+        double, (namespace, name) = self.server.double, itemgetter(4, 6)(request.path.split("/"))
+        account = double.state.get("ServiceAccount", name, namespace)
+        if account is None:
+            refused = not_found(double.state.kind("ServiceAccount"), name)
+            return self._send(refused.code, refused.body)
+        seconds = int(request.body["spec"].get("expirationSeconds") or 3600)
+        if seconds < 600:
+            said = f"spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration less than 10 minutes"
+            text = f'TokenRequest.authentication.k8s.io "" is invalid: {said}'
+            return self._send(422, _status(422, "Invalid", text))
+        token = double.token(name, namespace)
+        double.bound[token] = account["metadata"]["uid"]
         about = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1"}
-        self._send(201, {**about, "spec": request.body["spec"], "status": {"token": token}})
+        spec = {**request.body["spec"], "expirationSeconds": seconds}
+        status = {"token": token, "expirationTimestamp": stamp(seconds)}
+        return self._send(
+            201,
+            {
+                **about,
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": spec,
+                "status": status,
+            },
+        )
 
     def _exec(self, request: Request) -> None:
         """The web socket of a command: output on channels 1 and 2, its end on 3."""
