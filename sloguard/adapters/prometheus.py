@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +16,17 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 from sloguard.adapters.prometheus_answers import decode_data
 from sloguard.adapters.prometheus_decode import Rows, decode_vector
 from sloguard.adapters.prometheus_http import Deadline, PrometheusSession
+from sloguard.adapters.prometheus_limits import shorter_helps
 from sloguard.adapters.prometheus_settings import PrometheusSettings
 from sloguard.adapters.prometheus_targets import Rules, Targets, batches, selector
 from sloguard.core.series import Matrix, Vector
 from sloguard.core.windows import Grid
 from sloguard.ports import (
+    AnswerTooLarge,
     BadAnswer,
     BadQuery,
     ClockOffset,
+    MetricsBusy,
     MetricsError,
     MetricsRefused,
     MetricsUnreachable,
@@ -35,6 +39,13 @@ __all__ = ["Prometheus", "PrometheusSettings"]
 #: Longer parameters go by POST: proxies cut long URLs, and logs keep them.
 LONGEST_URL = 1500
 OFFSET_TRIES = 5
+#: A window that is too much for the server is not cut into less than this.
+FEWEST_POINTS = 8
+#: Samples as they are. VictoriaMetrics moves the grid of a query that it may cache, and gives older values
+#: for those of the last 30 s; Thanos may answer from downsampled data. Others do not know these words.
+EXACT = {"nocache": "1", "latency_offset": "1ms", "max_source_resolution": "0s"}
+#: Targets are asked for once in so many seconds, whatever the number of queries.
+TARGETS_SECONDS = 10.0
 #: How long ago a series may have ended for its job still to count.
 JOBS_SECONDS = 3600.0
 
@@ -57,6 +68,8 @@ class Prometheus(PrometheusConnect):
         self.settings = settings or PrometheusSettings()
         self._now = now
         self._connection = PrometheusSession(self.settings)
+        self._targets_lock = threading.Lock()
+        self._targets_known: tuple[float, Targets | None] = (float("-inf"), None)
         super().__init__(
             url=self.settings.address,
             auth=self._connection.authorization,  # type: ignore[arg-type]  # requests takes any AuthBase
@@ -78,16 +91,31 @@ class Prometheus(PrometheusConnect):
         if step < 1:
             raise ValueError(f"a step must be at least 0.001 s, not {grid.step}")
         deadline = self._connection.deadline()
-        rows = Rows(grid)
-        for offset in range(0, grid.count, self.settings.max_points):
-            count = min(self.settings.max_points, grid.count - offset)
+        rows, offset = Rows(grid), 0
+        most = self._most_points(step)
+        while offset < grid.count:
+            count = min(most, grid.count - offset)
             start = first + offset * step
             window = {"start": _seconds(start), "end": _seconds(start + (count - 1) * step)}
             params = {"query": query, **window, "step": _seconds(step)}
-            body = self._query("query_range", params, deadline)
+            try:
+                body = self._query("query_range", params, deadline)
+            except AnswerTooLarge as error:
+                # Half of it may be answered; a limit of points is the same for all that comes later.
+                if count < 2 * FEWEST_POINTS or not shorter_helps(str(error)):
+                    raise
+                most = -(-count // 2)
+                continue
             with self._named():
                 rows.add(body, offset, count)
+            offset += count
         return rows.matrix()
+
+    def _most_points(self, step: int) -> int:
+        """How many points are asked for at once, with a step in milliseconds."""
+        longest = self.settings.max_window
+        within = int(longest * 1000) // step + 1 if longest else self.settings.max_points
+        return max(min(self.settings.max_points, within), 1)
 
     def range_many(self, requests: Sequence[tuple[str, Grid]]) -> list[Matrix | MetricsError]:
         """Many range queries at once, ``settings.concurrency`` at a time; answers in the order asked.
@@ -102,6 +130,8 @@ class Prometheus(PrometheusConnect):
                 return MetricsUnreachable(f"not asked, as a query before it failed: {lost[0]}")
             try:
                 return self.range(*request)
+            except MetricsBusy as error:
+                return error
             except MetricsUnreachable as error:
                 lost.append(error)
                 return error
@@ -127,11 +157,20 @@ class Prometheus(PrometheusConnect):
         None where the server does not tell of targets (Thanos, Mimir), or none of them is hit.
         """
         deadline = self._connection.deadline()
-        targets: Targets | None = self._known("targets", {"state": "active"}, Targets, deadline)
+        targets = self._targets(deadline)
         if targets is None or not targets.activeTargets:
             return None
         end = targets.last_scrape() or self._now()
         return targets.interval(self._jobs(selections, end, deadline))
+
+    def _targets(self, deadline: Deadline) -> Targets | None:
+        """All active targets: they may be thousands, and do not change between two queries of a run."""
+        with self._targets_lock:
+            asked, found = self._targets_known
+            if time.monotonic() - asked > TARGETS_SECONDS:
+                found = self._known("targets", {"state": "active"}, Targets, deadline)
+                self._targets_known = (time.monotonic(), found)
+            return found
 
     def recording_rules(self) -> Sequence[RecordingRule]:
         """All recording rules, in the order of their groups; empty where there is no rules API."""
@@ -185,12 +224,11 @@ class Prometheus(PrometheusConnect):
 
     def _query(self, path: str, params: Mapping[str, Any], deadline: Deadline) -> bytearray:
         """The answer to a query; the server is told when nobody waits for it any more."""
-        # VictoriaMetrics moves the grid of a query that it may cache; others do not know the word.
         left = deadline.left
         # A little less than we wait, so that what it says of its timeout still reaches us.
         patience = max(left - min(left / 10, 0.5), 0.001)
-        extra = {"timeout": f"{patience:.3f}", "nocache": "1"}
-        return self._fetch(path, {**extra, **params, **self.settings.params}, deadline)
+        timeout = {"timeout": f"{patience:.3f}"}
+        return self._fetch(path, {**timeout, **EXACT, **params, **self.settings.params}, deadline)
 
     def _fetch(self, path: str, params: Mapping[str, Any], deadline: Deadline) -> bytearray:
         url = f"{self.settings.address}/api/v1/{path}"

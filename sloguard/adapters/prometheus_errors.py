@@ -9,10 +9,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from sloguard.adapters.prometheus_limits import is_busy, limit_of
 from sloguard.ports import (
     AnswerTooLarge,
     BadAnswer,
     BadQuery,
+    MetricsBusy,
     MetricsError,
     MetricsRefused,
     MetricsUnreachable,
@@ -22,12 +24,6 @@ from sloguard.ports import (
 PASSING = frozenset({429, 502, 503, 504})
 SHOWN = 400
 
-#: How Prometheus, Thanos, Mimir and VictoriaMetrics say that a query is more than they will do.
-_TOO_LARGE = re.compile(
-    r"exceed|too many samples|too many (time ?)?series|cannot select more than|would load too many"
-    r"|query timed out|err-mimir-max|limit reached|maximum resolution",
-    re.IGNORECASE,
-)
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _CERTIFICATE_ASKED = re.compile("certificate required|bad certificate|handshake failure", re.I)
 
@@ -73,6 +69,8 @@ def excerpt(content_type: str, body: bytes | bytearray) -> str:
 def is_passing(status: int, body: bytes | bytearray) -> bool:
     """Whether asking again may help: not where the query itself took too long."""
     error = api_error(body)
+    if is_busy(status, error.error if error else excerpt("", body)):
+        return True
     return status in PASSING and not (error and _is_too_large(error))
 
 
@@ -89,8 +87,11 @@ def answer_error(
         return BadAnswer(f"{text}; an API says so with another status: is a cache in between?")
     if status in (401, 403):
         return MetricsRefused(f"{text}; {_CREDENTIALS}")
+    if is_busy(status, error.error):
+        return MetricsBusy(f"{text}; {_LESS}")
     if _is_too_large(error) or status == 413:
-        return AnswerTooLarge(f"{text}; {_NARROWER}")
+        found = limit_of(error.error)
+        return AnswerTooLarge(f"{text}; {found.helps if found else _NARROWER}")
     if status in (400, 422):
         return BadQuery(text)
     if status == 404:
@@ -101,10 +102,11 @@ def answer_error(
 _CREDENTIALS = "check the user and password, token or certificate, and the tenant header"
 _ADDRESS = "check the address and its path prefix"
 _NARROWER = "ask for fewer series, a shorter window or a larger step"
+_LESS = "it is asked too much at once: lower prometheus.concurrency, or raise its limit"
 
 
 def _is_too_large(error: ApiError) -> bool:
-    return error.errorType == "timeout" or bool(_TOO_LARGE.search(error.error))
+    return error.errorType == "timeout" or limit_of(error.error) is not None
 
 
 def _foreign_error(
@@ -115,12 +117,15 @@ def _foreign_error(
     text = f"{where} answered {status} with {said}"
     if status in (401, 403):
         return MetricsRefused(f"{text}; {_CREDENTIALS}")
+    if is_busy(status, said):
+        return MetricsBusy(f"{text}; {_LESS}")
     if status in PASSING:
         return MetricsUnreachable(text)
     if is_html(content_type, body) or status in (200, 404, 405):
         return BadAnswer(f"{text}, not as Prometheus's API does; {_ADDRESS}")
-    if status == 413 or _TOO_LARGE.search(said):
-        return AnswerTooLarge(f"{text}; {_NARROWER}")
+    found = limit_of(said)
+    if status == 413 or found is not None:
+        return AnswerTooLarge(f"{text}; {found.helps if found else _NARROWER}")
     if status in (400, 422):
         return BadQuery(text)
     return MetricsError(text)

@@ -4,9 +4,9 @@ read once into one buffer, and every failure one of the port's errors, without a
 from __future__ import annotations
 
 import os
-import threading
 import time
 import warnings
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -25,12 +25,14 @@ from sloguard.adapters.prometheus_errors import (
     is_passing,
     redirect_error,
 )
+from sloguard.adapters.prometheus_fanout import Fanout
 from sloguard.adapters.prometheus_settings import PrometheusSettings
 from sloguard.adapters.prometheus_sockets import SpanAdapter
 from sloguard.core.masking import Masker
 from sloguard.ports import (
     AnswerTooLarge,
     BadAnswer,
+    MetricsBusy,
     MetricsError,
     MetricsRefused,
     MetricsUnreachable,
@@ -38,6 +40,8 @@ from sloguard.ports import (
 
 #: How much of a body is read at once: less than what the C library maps anew for every piece.
 PIECE = 1 << 16
+#: Between two tries at a server that has too much to do, at most so long unless it asks for more, seconds.
+LONGEST_PAUSE = 4.0
 
 
 class Deadline:
@@ -96,9 +100,11 @@ class PrometheusSession(Session):
         self.settings = settings
         self.where = f"Prometheus at {settings.address}"
         self.authorization = Authorization(settings)
-        self._slots = threading.BoundedSemaphore(settings.concurrency)
+        self.fanout = Fanout(settings.concurrency)
         self.headers.update({"Accept": "application/json", "Accept-Encoding": settings.encoding})
-        self.headers.update({"User-Agent": "sloguard", **settings.headers})
+        # What a query frontend has kept of the newest minutes may have been made before they were whole.
+        self.headers.update({"User-Agent": "sloguard", "Cache-Control": "no-store"})
+        self.headers.update(settings.headers)
         self.auth = self.authorization
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         # The environment is read once: requests would look it up for every request, and would let
@@ -132,17 +138,10 @@ class PrometheusSession(Session):
             # The client puts what it posts into the URL, where long queries do not fit.
             options["data"] = options.pop("params", None)
         options.update(stream=True, allow_redirects=False)
-        if not self._slots.acquire(timeout=deadline.left):
-            raise MetricsUnreachable(
-                f"{self.where} was not asked within {deadline.seconds:.3g} s: "
-                f"{self.settings.concurrency} other requests are still under way"
-            )
         try:
             return self._tried(method, url, deadline, options)
         except MetricsError as error:
             raise type(error)(self.masked(str(error))) from error.__cause__
-        finally:
-            self._slots.release()
 
     def deadline(self, seconds: float | None = None) -> Deadline:
         """A new deadline; None: the settings'."""
@@ -157,18 +156,41 @@ class PrometheusSession(Session):
     ) -> Response:
         wait = self.settings.backoff
         tries, said = 0, ""
+        last: MetricsError | None = None
         while True:
+            entered = self.fanout.enter(deadline.left)
+            if entered is None:
+                raise self._not_asked(last, said, tries, deadline)
             tries += 1
-            result, again, asked = self._once(method, url, deadline, options)
+            busy, pause = False, 0.0
+            try:
+                result, again, asked = self._once(method, url, deadline, options)
+                busy, pause = isinstance(result, MetricsBusy), max(wait, asked)
+            finally:
+                self.fanout.leave(entered, busy=busy, wait=pause)
             if isinstance(result, Response):
                 return result
+            last = result
             if result.__cause__ is None:
                 said = str(result)
-            pause = max(wait, asked)
-            if not again or tries > self.settings.retries or pause >= deadline.left:
+            # One that is busy is there: it is asked again, ever less often, for as long as there is time.
+            enough = tries > self.settings.retries and not busy
+            if not again or enough or pause >= deadline.left:
                 raise _final(result, said, tries, deadline) from result.__cause__
-            time.sleep(pause)
-            wait *= 2
+            if not busy:
+                time.sleep(pause)
+            wait = min(wait * 2, LONGEST_PAUSE) if busy else wait * 2
+
+    def _not_asked(
+        self, last: MetricsError | None, said: str, tries: int, deadline: Deadline
+    ) -> MetricsError:
+        """There was no place in time: others are under way, or the server asked to wait for longer."""
+        if last is not None:
+            return _final(last, said, tries, deadline)
+        return MetricsBusy(
+            f"{self.where} was not asked within {deadline.seconds:.3g} s: "
+            f"{self.fanout.allowed} other requests are still under way, or it asked to wait for longer"
+        )
 
     def _once(
         self, method: str | bytes, url: str | bytes, deadline: Deadline, options: dict[str, Any]
@@ -223,7 +245,7 @@ def _final(error: MetricsError, said: str, tries: int, deadline: Deadline) -> Me
     before = f"; before that: {said}" if said and said != str(error) else ""
     often = f"{tries} {'try' if tries == 1 else 'tries'}"
     spent = deadline.seconds - deadline.left
-    return MetricsUnreachable(f"{error} ({often} in {spent:.1f} s){before}")
+    return type(error)(f"{error} ({often} in {spent:.1f} s){before}")
 
 
 def _authorities(settings: PrometheusSettings) -> bool | str:
@@ -239,4 +261,11 @@ def _is_error(body: bytearray) -> bool:
 
 
 def _seconds(text: str) -> float:
-    return float(text) if text.isdigit() else 0.0
+    """Retry-After: seconds, or the date until which to wait; 0 for what is neither."""
+    if text.isdigit():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max(at.timestamp() - time.time(), 0.0)

@@ -29,10 +29,12 @@ class PrometheusSettings:
     ``cert_file`` and ``key_file``: the client certificate; ``verify`` False: any certificate will do.
 
     ``deadline`` (s) bounds a call with all its retries and pieces; ``connect_timeout`` (s) one connection.
-    ``retries``: how often a failed connection and 429, 502, 503, 504 are tried again, after ``backoff``,
-    twice that, … (s). ``concurrency``: requests under way at once. ``compression``: ``auto`` asks for gzip
+    ``retries``: how often a failed connection and 502, 503, 504 are tried again, after ``backoff``,
+    twice that, … (s); one that has too much to do (429) until the deadline. ``concurrency``: requests under
+    way at once, fewer while the server has too much to do. ``compression``: ``auto`` asks for gzip
     unless the server is near (this host, this cluster), where compressing costs more than it saves.
-    ``max_points``: longest series the server answers; longer windows are cut and joined.
+    ``max_points``: longest series the server answers, ``max_window``: longest time (s), 0 for any; longer
+    windows are cut and joined.
     ``max_bytes``: an answer above this is refused.
 
     Raises ValueError, with every problem at once, for settings that do not fit.
@@ -56,6 +58,7 @@ class PrometheusSettings:
     concurrency: int = 8
     compression: Compression = "auto"
     max_points: int = MAX_POINTS
+    max_window: float = 0.0
     max_bytes: int = 1 << 30
 
     def __post_init__(self) -> None:
@@ -171,6 +174,8 @@ def _limit_problems(settings: PrometheusSettings) -> list[str]:
         problems.append(f"compression must be auto, gzip or identity, not {settings.compression}")
     if not 1 <= settings.max_points <= MAX_POINTS:
         problems.append(f"max_points must be 1 to {MAX_POINTS}, not {settings.max_points}")
+    if settings.max_window < 0:
+        problems.append(f"max_window must be 0 or more seconds, not {settings.max_window}")
     if settings.max_bytes < 1:
         problems.append("max_bytes must be above 0")
     return problems

@@ -66,7 +66,7 @@ def options(settings: Settings, **more: Any) -> Options:
     group = settings.runs
     chosen = {f.name: getattr(group, f.name) for f in fields(group) if f.name in known}
     chosen["fallback_step"] = settings.prometheus.scrape_interval
-    chosen["concurrency"] = min(settings.prometheus.concurrency, 4)
+    chosen["concurrency"] = settings.prometheus.concurrency
     chosen["approval_within"] = settings.approvals.within
     chosen["approval_minimum"] = settings.approvals.minimum
     return Options(**{**chosen, **more})

@@ -25,6 +25,7 @@ from sloguard.ports import (
     AnswerTooLarge,
     BadQuery,
     Metrics,
+    MetricsBusy,
     MetricsError,
     MetricsRefused,
     MetricsUnreachable,
@@ -155,7 +156,7 @@ class _Fetch:
             if patient and not isinstance(error, _FINAL):
                 job.not_before = again
                 self._waiting.append(job)
-            if isinstance(error, MetricsUnreachable):
+            if isinstance(error, MetricsUnreachable) and not isinstance(error, MetricsBusy):
                 self._away(str(error), again if patient else None)
 
     def _away(self, error: str, again: float | None) -> None:

@@ -29,6 +29,10 @@ class MetricsUnreachable(MetricsError):
     """No connection, or no answer within the deadline, after all retries."""
 
 
+class MetricsBusy(MetricsUnreachable):
+    """It has too much to do, and answered so until the deadline. It is there: others may be answered."""
+
+
 class MetricsRefused(MetricsError):
     """401 or 403: the credentials are missing, wrong or not sufficient."""
 

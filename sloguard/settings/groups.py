@@ -52,9 +52,31 @@ class PrometheusSettings:
         5.0, "Longest time until a connection stands.", "duration", above=0
     )
     retries: int = setting(
-        4, "How often a failed connection, 429, 502, 503 or 504 is tried again.", "whole", least=0
+        4,
+        "How often a failed connection, 502, 503 or 504 is tried again; 429 until the deadline.",
+        "whole",
+        least=0,
     )
-    concurrency: int = setting(8, "Requests under way at once.", "whole", least=1, most=19)
+    concurrency: int = setting(
+        8,
+        "Requests under way at once; fewer while the server has too much to do.",
+        "whole",
+        least=1,
+        most=19,
+    )
+    max_points: int = setting(
+        11_000,
+        "Points of a series that the server answers at once; longer windows are cut.",
+        "whole",
+        least=1,
+        most=11_000,
+    )
+    max_window: float = setting(
+        0.0,
+        "Longest window of one query, such as Mimir's limit less the lookback; longer ones are cut. 0: any.",
+        "duration",
+        least=0,
+    )
     compression: str = setting(
         "auto",
         "Encoding of the answers; auto: gzip, except from this host and this cluster.",
