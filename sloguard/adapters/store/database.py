@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 #: How long a writer waits for another one, in seconds.
 BUSY_SECONDS = 30.0
 CONNECT_SECONDS = 10
+#: Of PostgreSQL, for one process: how many stay open, and how many there may be; who comes later waits.
+KEPT_CONNECTIONS, MOST_CONNECTIONS = 5, 10
 
 _WRITE = "sloguard_write"
 
@@ -229,7 +231,14 @@ class Database:
                 event.listen(engine, "connect", _sqlite_connected)
                 event.listen(engine, "begin", _sqlite_begin)
                 return engine
-            engine = create_engine(self.url, pool_pre_ping=True, connect_args=_psycopg_arguments())
+            engine = create_engine(
+                self.url,
+                pool_pre_ping=True,
+                pool_size=KEPT_CONNECTIONS,
+                max_overflow=MOST_CONNECTIONS - KEPT_CONNECTIONS,
+                pool_timeout=BUSY_SECONDS,
+                connect_args=_psycopg_arguments(),
+            )
         except (ModuleNotFoundError, SQLAlchemyError) as error:
             raise classify(error, self.where) from error
         event.listen(engine, "begin", _postgresql_begin)
