@@ -245,9 +245,14 @@ def _status(hypothesis: Hypothesis, mine: Sequence[Attempt], decided: Attempt | 
 def standings(
     backlog: Backlog, attempts: Sequence[Attempt], offered: Sequence[Offered]
 ) -> tuple[Standing, ...]:
-    """All of them, the highest risk first; of equal risk the greater impact, then the order of the file."""
+    """All of them, the highest risk first; of equal risk the greater impact, then the order of the file.
+
+    What was dropped comes last.
+    """
     found = [standing(one, attempts, offered) for one in backlog.hypotheses]
-    found.sort(key=lambda s: (-s.hypothesis.risk, -s.hypothesis.impact))
+    found.sort(
+        key=lambda s: (s.status is Status.DROPPED, -s.hypothesis.risk, -s.hypothesis.impact)
+    )
     return tuple(found)
 
 

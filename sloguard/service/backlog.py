@@ -15,6 +15,8 @@ from sloguard.core.backlog import (
     Offered,
     Standing,
     declared_ids,
+    ids_in,
+    is_tested_by,
     may_be_named,
     standings,
     tags_of,
@@ -117,13 +119,32 @@ class BacklogDesk:
             unknown=unknown_ids(backlog, offered),
         )
 
+    def tested_by(self, tags: Iterable[str], file: str) -> tuple[Standing, ...]:
+        """How it stands with those that a run or an experiment tests, by its tags and its file.
+
+        A backlog that cannot be read has none. Raises OutsideError.
+        """
+        try:
+            backlog = self.backlog()
+        except DocumentError:
+            return ()
+        ids = ids_in(tags)
+        mine = Backlog(
+            hypotheses=tuple(one for one in backlog.hypotheses if is_tested_by(one, ids, file))
+        )
+        if not mine.hypotheses:
+            return ()
+        return standings(mine, self._attempts(mine, None, EACH), ())
+
     def _attempts(self, backlog: Backlog, until: float | None, each: int) -> Sequence[Attempt]:
         if self._store is None:
             return ()
-        names = {run.experiment for run in self._store.latest_runs()}
-        # Those that never ended before are in no list of newest runs.
-        names.update(run.experiment for run in self._store.runs(200, outcome="running"))
         patterns = [p for one in backlog.hypotheses for p in one.experiments]
+        names: set[str] = set()
+        if patterns:
+            names.update(run.experiment for run in self._store.latest_runs())
+            # Those that never ended before are in no list of newest runs.
+            names.update(run.experiment for run in self._store.runs(200, outcome="running"))
         wanted = [n for n in sorted(names) if any(may_be_named(p, n) for p in patterns)]
         return self._store.attempts(tags_of(backlog.ids), wanted, until=until, each=each)
 

@@ -6,6 +6,7 @@ from sloguard.web import login, webhooks
 from sloguard.web.api import (
     alerts,
     audit,
+    backlog,
     badges,
     documents,
     events,
@@ -23,6 +24,7 @@ from sloguard.web.api import (
 from sloguard.web.endpoints import Resource
 from sloguard.web.pages import alerts as alert_pages
 from sloguard.web.pages import approving, assets, overview, search
+from sloguard.web.pages import backlog as backlog_pages
 from sloguard.web.pages import experiments as experiment_pages
 from sloguard.web.pages import outbox as outbox_pages
 from sloguard.web.pages import reports as report_pages
@@ -37,6 +39,7 @@ RESOURCES: tuple[Resource, ...] = (
     events.resource,
     windows.resource,
     alerts.resource,
+    backlog.resource,
     reports.resource,
     people.resource,
     outbox.resource,
@@ -53,6 +56,7 @@ RESOURCES: tuple[Resource, ...] = (
     window_pages.resource,
     approving.resource,
     alert_pages.resource,
+    backlog_pages.resource,
     report_pages.resource,
     outbox_pages.resource,
     search.resource,

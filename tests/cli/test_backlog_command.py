@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from sqlalchemy import update
 from sloguard.adapters.store import Store
 from sloguard.adapters.store.tables import runs
 from sloguard.cli.backlog import command
-from sloguard.core.events import RunStarted
 from tests.support import runs as made
+from tests.support.chaos_backlog import tagged
 from tests.support.empty_store import empty_store
 
 FILE = """\
@@ -64,10 +63,7 @@ class Place:
     def keep(self, run: str, outcome: str, tag: str) -> None:
         with Store(self.store) as store:
             recorder = store.recorder()
-            for event in made.whole(run):
-                if isinstance(event, RunStarted):
-                    tagged = replace(event.experiment, tags=(tag,))
-                    event = replace(event, experiment=tagged)
+            for event in tagged(made.whole(run), tag):
                 recorder.record(event)
             with store._database.writing() as connection:
                 connection.execute(update(runs).where(runs.c.id == run).values(outcome=outcome))

@@ -135,11 +135,12 @@ def test_the_highest_risk_comes_first_and_of_equals_the_greater_impact() -> None
             hypothesis("often", likelihood=4, impact=3),
             hypothesis("hard", likelihood=3, impact=4),
             hypothesis("hard-too", likelihood=3, impact=4),
+            hypothesis("gone", likelihood=5, impact=5, status=Status.DROPPED),
             hypothesis("worst", likelihood=5, impact=5),
         )
     )
     found = standings(backlog, (), ())
-    assert [s.hypothesis.id for s in found] == ["worst", "hard", "hard-too", "often", "low"]
+    assert [s.hypothesis.id for s in found] == ["worst", "hard", "hard-too", "often", "low", "gone"]
     assert [level_of(r) for r in (25, 12, 11, 6, 5, 1)] == ["high", "high", "medium", "medium", "low", "low"]  # fmt: skip
 
 

@@ -176,7 +176,7 @@ def test_the_keyboard_is_enough(page: Page, runs: dict[str, str]) -> None:
 #: One of every kind; ``make browse`` looks at all of them.
 PLACES = (
     *("/", "/experiments/short", "/experiments/broken", "/runs", "/windows", "/alerts"),
-    *("/reports", "/search?q=checkout", "/api/v1/docs", "/nowhere"),
+    *("/backlog", "/reports", "/search?q=checkout", "/api/v1/docs", "/nowhere"),
 )
 
 

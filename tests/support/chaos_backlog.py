@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from sloguard.core.backlog import Offered
+from sloguard.core.events import Event, RunStarted
 from sloguard.service.backlog import AttemptSource, BacklogDesk
 
 BACKLOG = """\
@@ -24,6 +27,15 @@ OFFERED = tuple(
     Offered(name=name, file=f"/experiments/{name}.yaml", title=name)
     for name in ("lose-a-pod", "kill-front", "cut-off-payment", "busy-catalogue", "drain-a-node")
 )
+
+
+def tagged(told: Iterable[Event], *tags: str) -> Iterator[Event]:
+    """A run's events, with these tags at its experiment."""
+    for event in told:
+        if isinstance(event, RunStarted):
+            yield replace(event, experiment=replace(event.experiment, tags=tags))
+        else:
+            yield event
 
 
 def backlog_desk(directory: Path, store: AttemptSource | None, text: str = BACKLOG) -> BacklogDesk:

@@ -23,6 +23,7 @@ PLACES = ["/", "/experiments", "/experiments/checkout", "/experiments/broken", "
 PLACES += [
     f"/runs/{RUN}",
     "/windows",
+    "/backlog",
     "/alerts",
     "/alerts/runs",
     "/alerts/refused",
@@ -109,6 +110,7 @@ def test_every_page_allows_nothing_of_elsewhere(world: World) -> None:
         ("/runs", "There are no runs yet"),
         ("/runs?outcome=met", "No run fits"),
         ("/windows", "There are no windows yet"),
+        ("/backlog", "There are no hypotheses yet"),
         ("/alerts", "Alertmanager has not sent anything yet"),
         ("/alerts/runs", "No alert fired in any run"),
         ("/alerts/refused", "Everything that came could be taken"),

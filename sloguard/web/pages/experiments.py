@@ -20,6 +20,7 @@ from sloguard.web.endpoints import Answer, Resource
 from sloguard.web.identity import who
 from sloguard.web.pages.forms import FORM, PageQuery, Refused, asking, see, sent
 from sloguard.web.pages.rendering import as_yaml, page
+from sloguard.web.pages.report import tested
 from sloguard.web.parts import service
 from sloguard.web.problems import Problem
 
@@ -81,6 +82,7 @@ def _shown(entry: Entry, given: Mapping[str, str], refused: Refused | None) -> R
         entry=entry,
         found=found,
         file=entry.file.rpartition("/")[2],
+        tests=tested(service(), found.tags, entry.file) if found else (),
         problems=[finding(p) for p in entry.problems],
         warnings=[finding(p) for p in entry.warnings],
         method=[_step(activity) for activity in found.method] if found else [],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response
 
+from sloguard.core.backlog import ids_in
 from sloguard.core.history import StoredRun
 from sloguard.core.model import PhaseName
 from sloguard.core.text import format_duration, format_series, format_value
@@ -17,6 +18,7 @@ from sloguard.render.alerting import (
     fired_alerts,
     proposals,
 )
+from sloguard.render.report.hypotheses import hypotheses_of
 from sloguard.render.summary import (
     OUTCOME_SENTENCES,
     budget_lines,
@@ -42,6 +44,7 @@ def report(here: Service, run: StoredRun, job: Job | None, refused: Refused | No
     document = run.document or {}
     events = here.store.story(run.id)
     notes = here.store.notes_of(run.id)
+    tests = tested(here, run.tags, run.source)
     return page(
         "run",
         status=200 if refused is None else 422,
@@ -51,6 +54,7 @@ def report(here: Service, run: StoredRun, job: Job | None, refused: Refused | No
         refused=refused,
         sentence=OUTCOME_SENTENCES.get(run.state, ""),
         times=list(key_times(document)) if document else [],
+        tests=tests,
         rows=[*slo_rows(document), *probe_rows(document)],
         slos=[_slo(slo) for slo in document.get("slos") or ()],
         charts=_charts(here, run, document),
@@ -71,6 +75,14 @@ def report(here: Service, run: StoredRun, job: Job | None, refused: Refused | No
         definition=as_yaml(run.resolved or run.declared),
         sets=[entry for entry in here.parts.catalogue.slo_sets() if entry.valid],
     )
+
+
+def tested(here: Service, tags: Sequence[str], file: str) -> list[dict[str, Any]]:
+    """The hypotheses that a run or an experiment tests, with what is known of each."""
+    desk = here.parts.backlog
+    found = () if desk is None else desk.tested_by(tags, file)
+    rows = hypotheses_of(found, ids_in(tags), file)
+    return [{**row, "known": bool(row["hypothesis"])} for row in rows]
 
 
 def _charts(here: Service, run: StoredRun, document: Mapping[str, Any]) -> list[dict[str, Any]]:

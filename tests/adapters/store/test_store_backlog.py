@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from sqlalchemy import update
 
 from sloguard.adapters.store import Store
 from sloguard.adapters.store.tables import runs
-from sloguard.core.events import RunStarted
 from tests.support import runs as made
+from tests.support.chaos_backlog import tagged
 
 
 def run_id(number: int) -> str:
@@ -30,10 +28,8 @@ def keep(
     """A run, with another outcome than its events say."""
     recorder = store.recorder(experiment=experiment, kind=kind)
     name = run_id(number)
-    events = made.whole(name)
-    for event in events if ended else events[:3]:
-        if isinstance(event, RunStarted):
-            event = replace(event, experiment=replace(event.experiment, tags=tags))
+    told = made.whole(name)
+    for event in tagged(told if ended else told[:3], *tags):
         recorder.record(event)
     if ended:
         with store._database.writing() as connection:
