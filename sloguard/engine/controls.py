@@ -103,17 +103,19 @@ class Controls:
         """The automatic ones of the experiment, then the place's own; a name is never doubled."""
         if level == "experiment":
             return list(self._top)
-        automatic = [c for c in self._top if c.get("automatic", True)]
+        own_top = self._session.experiment.controls
+        automatic = [*(c for c in own_top if c.get("automatic", True)), *self._everywhere]
         if level in ("method", "rollback"):
             return automatic
         declared = list(activity.controls) if activity else self._of_hypothesis()
-        own = [found for c in declared if (found := self._followed(c)) is not None]
+        own = [c for c in declared if "provider" in c]
+        own += [found for c in declared if (found := self._followed(c)) is not None]
         names = {c.get("name") for c in own}
         return [c for c in automatic if c.get("name") not in names] + own
 
     def _followed(self, control: Declared) -> Declared | None:
         if "ref" not in control:
-            return control
+            return None
         return next((c for c in self._top if c.get("name") == control["ref"]), None)
 
     def _of_hypothesis(self) -> list[Declared]:
@@ -192,7 +194,10 @@ class Controls:
             self._guarded(
                 control,
                 "configure_control",
-                lambda function, control=control: function(**self._arguments(function, control)),
+                # Here they are given as they are written, in the Chaos Toolkit too.
+                lambda function, control=control: function(
+                    **self._arguments(function, control, filled=False)
+                ),
             )
 
     def _clean(self, controls: Sequence[Declared]) -> None:
@@ -240,11 +245,14 @@ class Controls:
                 f"control {control.get('name')}: {name} failed: {type(error).__name__}: {error}",
             )
 
-    def _arguments(self, function: Any, control: Declared, **more: Any) -> dict[str, Any]:
+    def _arguments(
+        self, function: Any, control: Declared, *, filled: bool = True, **more: Any
+    ) -> dict[str, Any]:
         """The control's own arguments, and of the run what the hook's signature names."""
         session, experiment = self._session, self._session.experiment
         given = copy.deepcopy(dict(control["provider"].get("arguments") or {}))
-        arguments = dict(substitute(given, experiment.configuration, experiment.secrets))
+        values = (experiment.configuration, experiment.secrets) if filled else ({}, {})
+        arguments = dict(substitute(given, *values))
         offered = {
             "secrets": experiment.secrets,
             "configuration": experiment.configuration,

@@ -103,7 +103,8 @@ def test_hooks_get_their_arguments_and_what_they_ask_for(calls):
     assert given["configure"] == {
         "configuration": {"shade": "red"},
         "secrets": {"api": {"token": "t0ken"}},
-        "colour": "red",
+        # The Chaos Toolkit fills nothing in here.
+        "colour": "${shade}",
     }
     assert given["before_experiment"]["kwargs"] == {"colour": "red"}
     assert given["before_activity"] == {"secrets": {"api": {"token": "t0ken"}}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from sloguard.core.model import Outcome
@@ -100,3 +102,44 @@ def test_a_probe_that_a_stop_cuts_short_says_nothing():
     assert last.outcome is Outcome.ABORTED
     assert [p["phase"] for p in last.document["probes"]] == ["before"]
     assert world.clock.monotonic() < 9
+
+
+def _hypothesis(**declared):
+    return {"hypothesis": {"strategy": "during-method-only", **declared}}
+
+
+def test_the_frequency_of_the_file_is_the_rest_between_two_looks():
+    world, asked = World(), []
+    world.functions["ask"] = lambda stop: asked.append(world.clock.monotonic()) or Result(1)
+    world.functions["fault"] = lambda stop: None
+    made = experiment(
+        slos=(),
+        probes=(probe("hypothesis[0]", "ask", tolerance=1),),
+        method=(action("method[0]", "fault", pause_after=21),),
+        runtime=_hypothesis(frequency="10s"),
+    )
+    ended(world.run(made))
+    rests = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert rests == pytest.approx([10, 10], abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("declared", "outcome"), [({"fail_fast": True}, Outcome.ABORTED), ({}, Outcome.DEVIATED)]
+)
+def test_the_first_look_that_is_not_met_ends_the_method_where_it_fails_fast(declared, outcome):
+    world, called = World(), []
+    world.functions["ask"] = lambda stop: Result(0)
+    world.functions["fault"] = lambda stop: called.append("fault")
+    world.functions["later"] = lambda stop: called.append("later")
+    world.functions["back"] = lambda stop: called.append("back")
+    made = experiment(
+        slos=(),
+        probes=(probe("hypothesis[0]", "ask", tolerance=1, name="well"),),
+        method=(action("method[0]", "fault", pause_after=30), action("method[1]", "later")),
+        rollbacks=(action("rollbacks[0]", "back"),),
+        runtime=_hypothesis(**declared),
+    )
+    last = ended(world.run(made))
+    assert last.outcome is outcome
+    assert "well: 0 is not 1" in last.reason
+    assert called == (["fault", "back"] if declared else ["fault", "later", "back"])

@@ -27,7 +27,8 @@ def plain(file: Path, journal: Path, arguments: list[str]) -> None:
     """``chaos run``."""
     from chaostoolkit.cli import cli
 
-    head = ["--no-version-check", "--no-log-file", "--settings", "/nonexistent/settings.yaml"]
+    settings = declared(file).get("settings") or "/nonexistent/settings.yaml"
+    head = ["--no-version-check", "--no-log-file", "--settings", settings]
     run = ["run", "--journal-path", str(journal)]
     cli.main([*head, *run, *arguments, str(file)], prog_name="chaos")
 
@@ -43,6 +44,8 @@ def sloguard(file: Path, journal: Path, arguments: list[str]) -> None:
 
     store = journal.parent / "store.db"
     sys.argv = ["sloguard", "run", "--store", str(store), "--journal-path", str(journal)]
+    settings = declared(file).get("settings")
+    sys.argv += ["--settings", settings] if settings else []
     sys.argv += ["--format", "json", *arguments, str(file)]
     main()
 

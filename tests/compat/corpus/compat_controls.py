@@ -34,7 +34,10 @@ def _change(holder: Any, way: list[str], value: Any) -> None:
 
 
 def configure_control(configuration: Any = None, secrets: Any = None, **given: Any) -> None:
-    compat_functions.calls.append(f"configure {sorted(configuration or {})}")
+    label = given.get("label")
+    compat_functions.calls.append(
+        f"configure {sorted(configuration or {})}" + (f" ({label})" if label else "")
+    )
     if given.get("raises") == "configure":
         raise ValueError("the control fails at configure")
     if given.get("adds"):
