@@ -6,6 +6,7 @@ package costs nothing.
 
 from sloguard.bootstrap.backlog import backlog_desk, backlog_file
 from sloguard.bootstrap.desks import alert_desk, catalogue, job_desk, window_desk
+from sloguard.bootstrap.executing import executor_misfits
 from sloguard.bootstrap.outside import (
     LIVE_DEADLINE,
     alert_sources,
@@ -54,6 +55,7 @@ __all__ = [
     "channels",
     "child_environ",
     "courier",
+    "executor_misfits",
     "job_desk",
     "kept_alerts",
     "loader",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sloguard.bootstrap.desks import alert_desk, window_desk
+from sloguard.bootstrap.executing import dispatcher, orphan_watch
 from sloguard.bootstrap.outside import alert_sources, open_metrics
 from sloguard.bootstrap.people import approval_needed, stored_approvals
 from sloguard.bootstrap.processes import child_environ
@@ -52,19 +53,21 @@ def service(
     import socket
     import sys
 
-    from sloguard.service.executor import Dispatcher, LocalExecutor
     from sloguard.service.running import Service
     from sloguard.service.starting import Janitor, Retention
 
     group, environ = settings.serve, child_environ(settings, config)
     command = (sys.executable, "-m", "sloguard", "worker")
     logs = settings.store.locks.parent / "jobs" if settings.store.locks else Path("jobs")
-    # The same after a restart, so that what still runs counts.
-    name = socket.gethostname()
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    made: list[Service] = []
+    takes, followed, gone = dispatcher(
+        settings, store, known, environ=environ, logs=logs, ended=lambda: made[0].ended()
+    )
     janitor = Janitor(
         store,
         window_desk(settings, store, known),
-        name=f"{name}:{os.getpid()}",
+        name=name,
         recovery=(*command, "recover"),
         environ=environ,
         retention=Retention(
@@ -73,22 +76,17 @@ def service(
             audit_days=group.audit_days or None,
         ),
         logs=logs,
-    )
-    made: list[Service] = []
-    dispatcher = Dispatcher(
-        store,
-        LocalExecutor((*command, "job"), logs, environ),
-        name=name,
-        limit=group.concurrency,
-        ended=lambda: made[0].ended(),
+        followed=followed,
+        gone=gone,
     )
     made.append(
         Service(
-            dispatcher,
+            takes,
             janitor,
             alert_desk(settings, store),
             courier=courier(settings, store, always=True),
-            reports=report_schedule(settings, store, known, name=f"{name}:{os.getpid()}"),
+            reports=report_schedule(settings, store, known, name=name),
+            orphans=orphan_watch(settings, store, name=name, mended=janitor.try_again),
         )
     )
     return made[0]

@@ -101,6 +101,7 @@ def _checked(settings: Settings) -> tuple[str, int]:
     _check_access(settings, wrong)
     _check_outside(settings, wrong)
     _check_reports(settings, wrong)
+    _check_executor(settings, wrong)
     if problems:
         shown = "\n".join(str(problem) for problem in problems)
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
@@ -134,6 +135,13 @@ def _check_reports(settings: Settings, wrong: _Wrong) -> None:
             Rhythm.of(0, at, zone)
         except ReportError as error:
             wrong(name, str(error))
+
+
+def _check_executor(settings: Settings, wrong: _Wrong) -> None:
+    from sloguard.bootstrap import executor_misfits
+
+    for misfit in executor_misfits(settings):
+        wrong(*misfit)
 
 
 def _check_access(settings: Settings, wrong: _Wrong) -> None:

@@ -31,7 +31,10 @@ def command() -> None:
 
 @command.command("job")
 @click.argument("job")
-def job(job: str) -> None:
+@click.option(
+    "--taking", metavar="DIGEST", help="Which taking of the job; its claim is in the store then."
+)
+def job(job: str, taking: str | None) -> None:
     """Carry out one job whose claim is in the environment. The exit code is that of 'sloguard run'."""
     from sloguard.bootstrap import bench
     from sloguard.cli.run import stopping
@@ -46,6 +49,8 @@ def job(job: str) -> None:
     settings, store, known = _opened("worker", run=job)
     control = Control()
     try:
+        if taking is not None:
+            claim = _claim(store, job, taking)
         made = replace(bench(settings, store, known), tracing=traces.start("worker"))
         with stopping(control), redirect_stdout(sys.stderr):
             code = carry_out(job, claim, made, control)
@@ -57,10 +62,21 @@ def job(job: str) -> None:
     os._exit(code)
 
 
+def _claim(store: Store, job: str, taking: str) -> str:
+    """The claim of this taking; empty where the job was taken again since, or is over."""
+    from sloguard.ports.service import taking_of
+
+    found = store.job(job)
+    return found.claim if found and found.claim and taking_of(found.claim) == taking else ""
+
+
 @command.command("recover")
 @click.option("--elsewhere", is_flag=True, help="Also runs of other machines.")
 @click.option("--left-too", is_flag=True, help="Also what could not be undone before.")
-def recover(elsewhere: bool, left_too: bool) -> None:
+@click.option(
+    "--over", multiple=True, metavar="RUN", help="A run whose process is known to be over."
+)
+def recover(elsewhere: bool, left_too: bool, over: tuple[str, ...]) -> None:
     """Finish what killed runs have left, each within what its directory allows."""
     from sloguard.bootstrap import bench, loader
     from sloguard.ports import OutsideError
@@ -70,7 +86,10 @@ def recover(elsewhere: bool, left_too: bool) -> None:
     settings, store, known = _opened("recovery")
     try:
         made = bench(settings, store, known)
-        for event in recover_dead(store, made, loader(), elsewhere=elsewhere, left_too=left_too):
+        events = recover_dead(
+            store, made, loader(), elsewhere=elsewhere, left_too=left_too, over=over
+        )
+        for event in events:
             if text := line(event):
                 log.info("%s", text)
     except OutsideError as error:

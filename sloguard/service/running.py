@@ -6,11 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from sloguard.ports import OutsideError
 from sloguard.service import alerting, report_schedule
 from sloguard.service.alerting import AlertDesk
-from sloguard.service.executor import LOOK_SECONDS, Dispatcher
+from sloguard.service.executor import LOOK_SECONDS
+from sloguard.service.orphans import OrphanWatch
 from sloguard.service.outbox import Courier
 from sloguard.service.report_schedule import ReportSchedule
 from sloguard.service.starting import TURN_SECONDS, Janitor
@@ -21,8 +23,26 @@ log = logging.getLogger(__name__)
 _COURIER_SECONDS = 3.0
 
 
+class Takes(Protocol):
+    """What takes jobs from the queue: service.executor.Dispatcher, service.following.Follower."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker of this process is under way."""
+        ...
+
+    def turn(self, *, take: bool = True) -> None:
+        """Look after the workers, and take what may start."""
+        ...
+
+    def stop_all(self) -> None:
+        """Ask every worker of this process to stop and undo."""
+        ...
+
+
 class Service:
-    """Threads: one for the queue, one for the janitor, one for alerts, and the courier's. ``start`` returns at once.
+    """Threads: one for the queue, one for the janitor, one for alerts, one for faults on the cluster, and the
+    courier's. ``start`` returns at once.
 
     Nothing new is begun before what was found dead at the start is finished. It may be killed at any time:
     its workers go on, and the next one finds them.
@@ -30,12 +50,13 @@ class Service:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        dispatcher: Takes,
         janitor: Janitor,
         alerts: AlertDesk | None = None,
         *,
         courier: Courier | None = None,
         reports: ReportSchedule | None = None,
+        orphans: OrphanWatch | None = None,
     ) -> None:
         self._dispatcher, self._janitor, self._alerts = dispatcher, janitor, alerts
         self._courier = courier
@@ -58,6 +79,11 @@ class Service:
                 target=self._make_reports, args=(reports,), name="reports", daemon=True
             )
             self._threads.append(makes)
+        if orphans is not None:
+            looks = threading.Thread(
+                target=self._look_at_cluster, args=(orphans,), name="orphans", daemon=True
+            )
+            self._threads.append(looks)
 
     def start(self) -> None:
         """Begin."""
@@ -99,6 +125,13 @@ class Service:
         while not self._stop.is_set():
             self._quietly(reports.turn)
             self._stop.wait(report_schedule.LOOK_SECONDS)
+
+    def _look_at_cluster(self, orphans: OrphanWatch) -> None:
+        while not self._stop.is_set():
+            # What the store knows to be dead is finished by the ledger first.
+            if self._ready.is_set():
+                self._quietly(orphans.turn)
+            self._stop.wait(LOOK_SECONDS)
 
     def _look_around(self) -> None:
         while not self._stop.is_set():

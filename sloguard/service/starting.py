@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,7 +66,9 @@ class Janitor:
     """Looks around; whatever several services on one store could all do, one of them does.
 
     ``recovery``: the command that finishes dead runs, in a process of its own; with the word ``elsewhere``
-    also those of other machines. ``name``: of this service, unlike any other's on this store.
+    also those of other machines. ``name``: of this service, unlike any other's on this store. ``followed``: the
+    executor whose jobs somebody else gives back that have not begun. ``gone`` gives the jobs whose workers are known to be over,
+    on whatever machine they were.
     """
 
     def __init__(
@@ -79,15 +81,18 @@ class Janitor:
         environ: Mapping[str, str] | None = None,
         retention: Retention | None = None,
         logs: Path | None = None,
+        followed: str = "",
+        gone: Callable[[], Collection[str]] = tuple,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._desk, self._name = store, desk, name
         self._command, self._environ = tuple(recovery), environ
         self._retention, self._logs = retention or Retention(), logs
+        self._followed, self._gone = followed, gone
         self._now, self._monotonic = now, monotonic
         self._recovery: subprocess.Popen[bytes] | None = None
-        self._first = True
+        self._first, self._again = True, False
         self._reached: float | None = None
         self._led_at = self._cleared_at = float("-inf")
         self._leads = False
@@ -100,6 +105,10 @@ class Janitor:
     def unreachable(self) -> None:
         """The store did not answer: whoever was silent meanwhile may be alive."""
         self._reached = None
+
+    def try_again(self) -> None:
+        """What ended runs have left may be undone by now: the next look sees to their records. From any thread."""
+        self._again = True
 
     def turn(self) -> None:
         """Look around once. Raises OutsideError where the store is away."""
@@ -131,13 +140,17 @@ class Janitor:
         if self._recovery is not None:
             log.info("the recovery ended with code %s", self._recovery.returncode)
             self._recovery = None
-        dead = [run for run in self._store.unfinished() if _is_dead(run, elsewhere=elsewhere)]
+        gone = self._gone() if self._leads else ()
+        open_ones = self._store.unfinished()
+        dead = [run for run in open_ones if run.id in gone or _is_dead(run, elsewhere=elsewhere)]
         # What could not be undone is tried once more by every service that starts.
-        left = list(self._store.not_restored()) if self._first else []
+        again, self._again = self._again, False
+        left = list(self._store.not_restored()) if self._first or again else []
         if not dead and not left:
             return
         log.warning("to be recovered: %s", ", ".join(run.id for run in (*dead, *left)))
         words = [*(["--elsewhere"] if elsewhere else []), *(["--left-too"] if left else [])]
+        words += [word for run in dead if run.id in gone for word in ("--over", run.id)]
         self._recovery = self._recover(words)
 
     def _recover(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -157,8 +170,11 @@ class Janitor:
             )
 
     def _look_at_jobs(self, *, elsewhere: bool) -> None:
+        gone = self._gone() if self._leads else ()
         for job in self._store.jobs(_UNDER_WAY, limit=1000):
-            if not job.alive and (job.here or elsewhere):
+            if self._followed == job.executor and job.state is JobState.STARTING:
+                continue
+            if job.id in gone or (not job.alive and (job.here or elsewhere)):
                 self._close(job)
 
     def _close(self, job: Job) -> None:
@@ -196,16 +212,23 @@ class Janitor:
 
 
 def recover_dead(
-    store: JanitorStore, bench: Bench, load_any: Any, *, elsewhere: bool, left_too: bool
+    store: JanitorStore,
+    bench: Bench,
+    load_any: Any,
+    *,
+    elsewhere: bool,
+    left_too: bool,
+    over: Collection[str] = (),
 ) -> Iterator[Event]:
     """Finish every dead run of this machine, and with ``elsewhere`` of all others; its events.
 
     A run that the service had started is held to the addresses that are allowed; the rest of it was
     looked at before it began, and it is undone whatever its directory allows by now. ``load_any`` reads
     the experiments of the others (``engine.recover.Load``). ``left_too``: also what could not be undone
-    before.
+    before. ``over``: runs whose processes are known to be over, whatever the store thinks.
     """
-    seen = [run for run in store.unfinished() if _is_dead(run, elsewhere=elsewhere)]
+    unfinished = store.unfinished()
+    seen = [run for run in unfinished if run.id in over or _is_dead(run, elsewhere=elsewhere)]
     if left_too:
         seen += store.not_restored()
     for run in seen:
@@ -217,7 +240,8 @@ def recover_dead(
         if bench.announcers is not None:
             job = store.job(run.id)
             only = AnnouncedRuns(only, bench.announcers(experiment=job.experiment if job else ""))
-        for event in recover(only, ports, reading, bench.options(), left_too=left_too):
+        made = recover(only, ports, reading, bench.options(), left_too=left_too, over=over)
+        for event in made:
             yield event
             if isinstance(event, RunEnded):
                 told = "run %s: %s: %s"

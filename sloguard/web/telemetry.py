@@ -144,6 +144,14 @@ class StoredMetrics:
         )
         left.add_metric((), self._store.faults_left())
         yield left
+        orphans = GaugeMetricFamily(
+            "sloguard_orphaned_faults",
+            "Faults that were found on the cluster and whose runs were dead: left, undone, or gone by another's hand",
+            labels=("state",),
+        )
+        for orphaned, count in self._store.orphan_counts().items():
+            orphans.add_metric((str(orphaned),), count)
+        yield orphans
         age = GaugeMetricFamily(
             "sloguard_open_run_age_seconds", "How long ago the oldest run began that has not ended"
         )
