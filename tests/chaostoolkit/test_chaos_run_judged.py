@@ -1,4 +1,7 @@
-"""``chaos run`` with sloguard's control, before a real Prometheus. All runs go on at once, in one world."""
+"""``chaos run`` with sloguard's control, before a real Prometheus. All runs go on at once, in one world.
+
+On the release of the Chaos Toolkit that is installed, and the chief of them on the other one too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import socket
 import socketserver
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,6 +24,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.compat_releases import MISSING, Release, other
 from tests.support.forked import shared
 from tests.support.servers import PrometheusServer, free_port, has
 
@@ -29,9 +34,16 @@ pytestmark = [
 ]
 
 SECRET = "hunter2-of-the-shop"
-#: Another release of the Chaos Toolkit than the one that is installed, unpacked into a folder.
-_FOLDER = os.environ.get("SLOGUARD_TEST_CHAOSTOOLKIT", "")
-OTHER = {"PYTHONPATH": _FOLDER} if _FOLDER else {}
+OTHER = other()
+#: Named by hand, the other release has all the runs.
+BY_HAND = bool(os.environ.get("SLOGUARD_TEST_CHAOSTOOLKIT"))
+on_each_release = pytest.mark.parametrize(
+    "suffix",
+    [
+        "",
+        pytest.param(" elsewhere", marks=pytest.mark.skipif(OTHER is None, reason=MISSING)),
+    ],
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +75,11 @@ class Case:
     flags: tuple[str, ...] = ()
     is_global: bool = False
     breaks_first: bool = False
+    release: Release | None = OTHER if BY_HAND else None
 
 
 def act(name: str, command: str, **more: Any) -> dict[str, Any]:
-    provider = {"type": "process", "path": "sh", "arguments": ["-c", command], "timeout": 60}
+    provider = {"type": "process", "path": "sh", "arguments": ["-c", command], "timeout": 95}
     return {"type": "action", "name": name, "provider": provider, **more}
 
 
@@ -96,25 +109,43 @@ def experiment(case: str, **more: Any) -> dict[str, Any]:
     }
 
 
-GUARD = {"name": "too-bad", "query": 'shop_error_ratio{case="guard"}', "objective": "< 10%"}
+#: However slow the machine is: until Prometheus has asked for what is broken a few times.
+FELT = act("felt", 'while [ "$(cat told 2>/dev/null || echo 0)" -lt 3 ]; do sleep 0.1; done')
+
+
+def met(case: str) -> dict[str, Any]:
+    return experiment(case, method=[act("look", "true")])
+
+
+def deviated(case: str, **more: Any) -> dict[str, Any]:
+    return experiment(case, method=[act("break", "touch broken"), FELT], **more)
+
+
+def guarded(case: str) -> dict[str, Any]:
+    query = f'shop_error_ratio{{case="{case}"}}'
+    guard = {"name": "too-bad", "query": query, "objective": "< 10%"}
+    method = [act("break", "touch broken; sleep 85"), act("never", "touch never")]
+    return experiment(case, **{"abort-when": [guard]}, method=method)
+
 
 CASES: Mapping[str, Case] = {
-    "met": Case(experiment("met", method=[act("look", "true")])),
-    "deviated": Case(experiment("deviated")),
-    "global": Case(experiment("global"), is_global=True),
+    "met": Case(met("met")),
+    "met elsewhere": Case(met("met elsewhere"), release=OTHER),
+    "deviated": Case(deviated("deviated")),
+    "deviated elsewhere": Case(deviated("deviated elsewhere"), release=OTHER),
+    "global": Case(deviated("global"), is_global=True),
     "file": Case(
-        experiment("file", **{"steady-state-hypothesis": {"title": "-", "probes": []}}),
+        deviated("file", **{"steady-state-hypothesis": {"title": "-", "probes": []}}),
         {"slos": "slos.yaml"},
     ),
-    "guard": Case(
-        experiment(
-            "guard",
-            **{"abort-when": [GUARD]},
-            method=[act("break", "touch broken; sleep 55"), act("never", "touch never")],
-        )
-    ),
+    "guard": Case(guarded("guard")),
+    "guard elsewhere": Case(guarded("guard elsewhere"), release=OTHER),
     "unmet": Case(experiment("unmet"), breaks_first=True),
     "away": Case(experiment("away"), prometheus="none"),
+    "away elsewhere": Case(experiment("away elsewhere"), prometheus="none", release=OTHER),
+    "failed elsewhere": Case(
+        experiment("failed elsewhere", method=[act("break", "exit 3")]), release=OTHER
+    ),
     "lost": Case(
         experiment("lost", method=[act("cut", "touch cut")]), prometheus="through the line"
     ),
@@ -128,10 +159,15 @@ CASES: Mapping[str, Case] = {
 #: Cases whose series are broken by a file of their folder.
 SERIES = (
     "met",
+    "met elsewhere",
     "deviated",
+    "deviated elsewhere",
     "global",
     "file",
     "guard",
+    "guard elsewhere",
+    "away elsewhere",
+    "failed elsewhere",
     "lost",
     "unmet",
     "away",
@@ -162,7 +198,8 @@ class World:
     def start(self) -> None:
         (self.folder / "unmet" / "broken").touch()
         self._warm()
-        self._runs = {name: self._pool.submit(self._run, name) for name in CASES}
+        wanted = [name for name in CASES if OTHER or not name.endswith(" elsewhere")]
+        self._runs = {name: self._pool.submit(self._run, name) for name in wanted}
 
     def of(self, name: str) -> Chaos:
         return self._runs[name].result(110)
@@ -206,7 +243,11 @@ class World:
             *("--no-version-check", "--no-log-file", "--settings", "settings.yaml"),
             *("run", *case.flags, "experiment.json"),
             home=folder,
-            env={"SHOP_PASSWORD": SECRET, "SLOGUARD_RUNS_METRICS_PATIENCE": "1s", **OTHER},
+            env={
+                "SHOP_PASSWORD": SECRET,
+                "SLOGUARD_RUNS_METRICS_PATIENCE": "1s",
+                **({"PYTHONPATH": case.release.path()} if case.release else {}),
+            },
             program="chaos",
         ).wait(100)
         journal = json.loads((folder / "journal.json").read_text())
@@ -241,11 +282,17 @@ class Line:
 
 
 def _shop(folder: Path) -> ThreadingHTTPServer:
+    told: Counter[str] = Counter()
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             lines = ["# TYPE shop_error_ratio gauge"]
             for name in SERIES:
-                value = 0.5 if (folder / name / "broken").exists() else 0
+                is_broken = (folder / name / "broken").exists()
+                value = 0.5 if is_broken else 0
+                if is_broken:
+                    told[name] += 1
+                    (folder / name / "told").write_text(str(told[name]))
                 lines.append(f'shop_error_ratio{{case="{name}"}} {value}')
             body = ("\n".join(lines) + "\n").encode()
             self.send_response(200)
@@ -270,15 +317,24 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made.close()
 
 
-def test_a_steady_state_that_holds_is_met(world: World) -> None:
-    ran = world.of("met")
+@on_each_release
+def test_a_steady_state_that_holds_is_met(world: World, suffix: str) -> None:
+    ran = world.of(f"met{suffix}")
     assert (ran.code, ran.document["outcome"]) == (0, "met"), ran.said
     assert ran.journal["status"] == "completed"
     assert not ran.journal["deviated"]
     assert [a["name"] for a in ran.document["activities"]] == ["look", "mend"]
 
 
-@pytest.mark.parametrize("name", ["deviated", "global", "file"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deviated",
+        "global",
+        "file",
+        pytest.param("deviated elsewhere", marks=pytest.mark.skipif(OTHER is None, reason=MISSING)),
+    ],
+)
 def test_a_breach_between_the_chaos_toolkits_own_looks_deviates(world: World, name: str) -> None:
     ran = world.of(name)
     assert (ran.code, ran.document["outcome"]) == (1, "deviated"), ran.said
@@ -288,18 +344,27 @@ def test_a_breach_between_the_chaos_toolkits_own_looks_deviates(world: World, na
     assert not ran.is_broken
 
 
+@pytest.mark.skipif(OTHER is None, reason=MISSING)
+def test_both_releases_have_run(world: World) -> None:
+    assert OTHER is not None
+    assert world.of("met elsewhere").journal["chaoslib-version"] == OTHER.library
+    assert (world.of("met").journal["chaoslib-version"] == OTHER.library) is BY_HAND
+
+
 def test_the_marks_are_those_of_the_method(world: World) -> None:
     ran = world.of("deviated")
     timeline = ran.document["timeline"]
     begun, mended = ran.journal["run"][0]["start"], ran.journal["rollbacks"][0]["end"]
-    assert timeline["fault"][:19] == begun[:19]
-    after = datetime.fromisoformat(timeline["restored"]) - datetime.fromisoformat(mended)
     # Prometheus's clock is read through a connection.
+    before = datetime.fromisoformat(begun) - datetime.fromisoformat(timeline["fault"])
+    assert timedelta(seconds=-1) < before < timedelta(seconds=30)
+    after = datetime.fromisoformat(timeline["restored"]) - datetime.fromisoformat(mended)
     assert timedelta(seconds=-1) < after < timedelta(seconds=30)
 
 
-def test_a_guard_ends_the_method_and_all_is_rolled_back(world: World) -> None:
-    ran = world.of("guard")
+@on_each_release
+def test_a_guard_ends_the_method_and_all_is_rolled_back(world: World, suffix: str) -> None:
+    ran = world.of(f"guard{suffix}")
     assert (ran.code, ran.document["outcome"]) == (1, "aborted"), ran.said
     assert "too-bad" in ran.document["reason"]
     assert ran.journal["status"] == "interrupted"
@@ -312,6 +377,10 @@ def test_a_guard_ends_the_method_and_all_is_rolled_back(world: World) -> None:
     [
         ("unmet", "the steady state was not met before the fault"),
         ("away", "connection refused"),
+        pytest.param(
+            *("away elsewhere", "connection refused"),
+            marks=pytest.mark.skipif(OTHER is None, reason=MISSING),
+        ),
         ("no data", "the steady state was not met before the fault"),
         ("mistyped", "did you mean 'prometheus'"),
         ("no slo", "there is no SLO to judge"),
@@ -339,8 +408,9 @@ def test_a_prometheus_that_is_lost_proves_nothing(world: World) -> None:
     assert ran.journal["status"] == "failed"
 
 
-def test_a_failed_action_is_not_green(world: World) -> None:
-    ran = world.of("failed action")
+@on_each_release
+def test_a_failed_action_is_not_green(world: World, suffix: str) -> None:
+    ran = world.of(f"failed{suffix or ' action'}")
     assert (ran.code, ran.document["outcome"]) == (1, "inconclusive"), ran.said
     assert "exit code 3" in ran.document["reason"]
     assert ran.journal["status"] == "failed"
