@@ -233,6 +233,7 @@ def fault_json(fault: FaultRecord) -> Document:
         "undone_at": None if fault.undone_at is None else iso_time(fault.undone_at),
         "detail": fault.detail,
         "by_hand": fault.by_hand,
+        **({"hit": list(fault.hit)} if fault.hit else {}),
     }
 
 

@@ -328,7 +328,10 @@ class ActivityRecord:
 
 @dataclass(frozen=True, slots=True)
 class FaultRecord:
-    """One injection and how it came undone. ``by_hand``: how a person would undo it."""
+    """One injection and how it came undone. ``by_hand``: how a person would undo it.
+
+    ``hit``: what suffers besides the target, as ``namespace/name``: the pods that have to leave a node, say.
+    """
 
     id: str
     fault: str
@@ -338,3 +341,4 @@ class FaultRecord:
     undone_at: float | None = None
     detail: str = ""
     by_hand: str = ""
+    hit: tuple[str, ...] = ()

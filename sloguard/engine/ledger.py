@@ -18,6 +18,8 @@ from sloguard.ports import Intent, Ledger
 #: Beside the fault's own record: how a person undoes it, and which module brings the fault.
 _BY_HAND = "sloguard.by-hand"
 _MODULE = "sloguard.module"
+#: A node holds no more pods than this; nobody reads a longer list.
+_MOST_HIT = 500
 
 
 @dataclass(slots=True)
@@ -39,6 +41,7 @@ class Injected:
     said: str = ""
     over: bool = False
     error: str = ""
+    hit: tuple[str, ...] = ()
 
     @classmethod
     def planned(
@@ -53,7 +56,9 @@ class Injected:
             target=injection.target,
             record={**injection.record, _BY_HAND: injection.by_hand, _MODULE: module},
         )
-        return cls(intent, injection.record, injection.by_hand, module, made)
+        entry = cls(intent, injection.record, injection.by_hand, module, made)
+        entry.hit = _beside(injection)
+        return entry
 
     @classmethod
     def read(cls, intent: Intent) -> Injected:
@@ -95,8 +100,15 @@ class Injected:
             injected_at=self.injected_at,
             detail=detail or self.said,
             by_hand=self.by_hand,
+            hit=self.hit,
         )
         return replace(told, undone_at=at) if status in ("undone", "nothing-to-undo") else told
+
+
+def _beside(injection: Injection) -> tuple[str, ...]:
+    """What suffers besides the target itself."""
+    named = {name for names in injection.hits.values() for name in names}
+    return tuple(sorted(named - {injection.target}))[:_MOST_HIT]
 
 
 def _find(name: str, module: str) -> Fault:

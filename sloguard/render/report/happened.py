@@ -65,6 +65,19 @@ def _all(document: Document) -> Iterator[Line]:
             yield from _slo(slo, timeline)
     for alert in document.get("alerts") or ():
         yield from _alert(alert)
+    yield from _decided(document)
+
+
+def _decided(document: Document) -> Iterator[Line]:
+    """What people decided."""
+    approval = document.get("approval") or {}
+    for voice in approval.get("voices") or ():
+        word = str(voice.get("answer", "")).capitalize()
+        yield _line(voice["at"], f"{word} by {voice.get('by')}", str(voice.get("reason") or ""))
+    for step in document.get("steps") or ():
+        text = f"Before {step.get('step')}: {step.get('choice')}"
+        detail = "; ".join(str(step[key]) for key in ("text", "by") if step.get(key))
+        yield _line(step["at"], text, detail)
 
 
 def _activity(activity: Document) -> Line:

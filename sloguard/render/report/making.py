@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sloguard import __version__
+from sloguard.core.people import RunNote
 from sloguard.core.text import iso_time
 from sloguard.core.visible import visible
 from sloguard.render.report.advice import next_steps, times
@@ -35,6 +36,7 @@ def weekly_model(
     *,
     now: float,
     backlog: KnownBacklog | None = None,
+    observations: Sequence[tuple[RunNote, str]] = (),
 ) -> Json:
     """All sums of the last of ``periods`` (the others are its trend); every text is harmless to show."""
     frames = Frames.of(rows, periods)
@@ -59,6 +61,7 @@ def weekly_model(
         "alerts": alert_sums(frames),
         "radius": radius_sums(frames, past, known),
         "backlog": hypothesis_sums(backlog, period),
+        "observations": [_observed(note, title) for note, title in observations],
     }
     model["next"] = next_steps(frames, model)
     model["headline"] = headline(model)
@@ -68,6 +71,19 @@ def weekly_model(
     return shown
 
 
+def _observed(note: RunNote, title: str) -> Json:
+    text = " ".join(note.text.split())
+    return {
+        "at": iso_time(note.at),
+        "by": note.by,
+        "run": note.run,
+        "title": title,
+        "text": text if len(text) <= _LONGEST_NOTE else f"{text[: _LONGEST_NOTE - 1]}…",
+    }
+
+
+#: Characters of a note among many.
+_LONGEST_NOTE = 400
 #: Texts of several lines.
 _BLOCKS = ("rule", "definition")
 

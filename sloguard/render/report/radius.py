@@ -1,7 +1,8 @@
 """What was tried and what never was: services, faults, experiments; and which of these did not succeed for long.
 
-A fault hits a service where the name of the service stands in the name of its target as a word of its own
-(``checkout`` in ``shop/checkout-7d4f``), or where the run says so by a tag ``service:checkout``.
+A fault hits a service where the name of the service stands as a word of its own in the name of its target
+(``checkout`` in ``shop/checkout-7d4f``), or of what suffers with it (the pods that leave a node). Where none of
+these names a service, it hits those that the run names by tags (``service:checkout``).
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def radius_sums(frames: Frames, past: Past, known: Known) -> Json:
 def _services(frames: Frames, known: Known) -> list[str]:
     """All that are known: from labels, from tags, from the experiments of the catalogue."""
     seen = {str(name) for name in frames.slos["service"] if name}
+    seen.update(name for names in frames.faults["tagged"] for name in names)
     for experiment in known.experiments:
         seen.update(experiment.services)
     return sorted(seen)
@@ -66,12 +68,16 @@ def _hits(frames: Frames, services: Sequence[str]) -> dict[str, list[tuple[str, 
     finder = _Finder(services)
     faults = frames.faults[frames.faults["status"] != "planned"]
     known: dict[str, str] = {}
-    columns = (faults[c] for c in ("run", "fault", "target", "period"))
-    for run, fault, target, period in zip(*columns, strict=True):
-        if target not in known:
-            known[target] = finder.find(target)
-        if known[target]:
-            made[known[target]].append((run, fault, int(period)))
+    columns = (faults[c] for c in ("run", "fault", "target", "hit", "tagged", "period"))
+    for run, fault, target, beside, tagged, period in zip(*columns, strict=True):
+        found: dict[str, None] = {}
+        for name in (target, *beside):
+            if name not in known:
+                known[name] = finder.find(name)
+            if known[name]:
+                found[known[name]] = None
+        for service in found or dict.fromkeys(tagged):
+            made[service].append((run, fault, int(period)))
     return made
 
 

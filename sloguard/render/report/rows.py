@@ -62,7 +62,7 @@ class SloRow(NamedTuple):
 
 
 class FaultRow(NamedTuple):
-    """One injection."""
+    """One injection. ``hit``: what suffers besides the target; ``tagged``: services that the run names by tags."""
 
     run: str
     fault: str
@@ -70,6 +70,8 @@ class FaultRow(NamedTuple):
     status: str
     detail: str
     by_hand: str
+    hit: tuple[str, ...]
+    tagged: tuple[str, ...]
 
 
 class AlertRow(NamedTuple):
@@ -151,10 +153,11 @@ class Rows:
                 document is not None,
             )
         )
-        fallback = next(iter(_tagged(source.tags, "service")), "")
+        services = tuple(_tagged(source.tags, "service"))
+        fallback = next(iter(services), "")
         for slo in seen.slos or ():
             self.slos.extend(_slo_rows(source.run, slo, fallback))
-        self.faults.extend(_faults(source.run, seen.faults or ()))
+        self.faults.extend(_faults(source.run, seen.faults or (), services))
         self.alerts.extend(_alerts(source.run, seen.alerts or (), fallback))
         self.coverage.extend(_coverage(source.run, seen, fallback))
         self.budgets.extend(_budgets(source.run, seen.budget, fallback))
@@ -266,7 +269,9 @@ def _lost(series: _Series) -> bool:
 _PREFIX = re.compile(r"^sloguard\.faults\.")
 
 
-def _faults(run: str, faults: Iterable[Mapping[str, Any]]) -> Iterable[FaultRow]:
+def _faults(
+    run: str, faults: Iterable[Mapping[str, Any]], tagged: tuple[str, ...]
+) -> Iterable[FaultRow]:
     for fault in faults:
         yield FaultRow(
             run,
@@ -275,6 +280,8 @@ def _faults(run: str, faults: Iterable[Mapping[str, Any]]) -> Iterable[FaultRow]
             text(fault.get("status")),
             text(fault.get("detail")),
             text(fault.get("by_hand")),
+            tuple(map(text, fault.get("hit") or ())),
+            tagged,
         )
 
 

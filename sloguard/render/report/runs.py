@@ -132,7 +132,17 @@ def _told(subject: Subject) -> Json:
         "activities": [_activity(one) for one in activities],
         "happened": lines_of(document),
         "notes": [str(note) for note in document["notes"]],
+        "observations": [_observed(one) for one in subject.observations],
         "definition": _yaml(subject.definition),
+    }
+
+
+def _observed(note: Mapping[str, Any]) -> Json:
+    return {
+        "at": str(note["at"]),
+        "by": str(note.get("by") or "somebody"),
+        # A report shows it as one paragraph.
+        "text": " ".join(str(note.get("text") or "").split()),
     }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sloguard.core.history import StoredRun
+from sloguard.core.people import RunNote
+from sloguard.render.observations import note_json
 from sloguard.render.report import ReportError
 from sloguard.render.report.journals import document_of, is_journal, masked
 from sloguard.render.summary import OUTCOME_SENTENCES
@@ -33,9 +36,11 @@ class Subject:
     tags: tuple[str, ...] = ()
     source: str = ""
     definition: Mapping[str, Any] = field(default_factory=dict)
+    #: What people noted, as JSON: see ``render.observations``.
+    observations: tuple[Mapping[str, Any], ...] = ()
 
 
-def of_stored(run: StoredRun) -> Subject:
+def of_stored(run: StoredRun, notes: Iterable[RunNote] = ()) -> Subject:
     """A run of the store; raises ReportError where it has no verdict."""
     if run.document is None:
         raise ReportError(f"run {run.id} ({run.title}) is {run.state}: {_NOT_ENDED}")
@@ -46,6 +51,7 @@ def of_stored(run: StoredRun) -> Subject:
         tags=run.tags,
         source=run.source,
         definition=run.resolved or run.declared,
+        observations=tuple(note_json(note) for note in notes),
     )
 
 
@@ -61,7 +67,12 @@ def of_file(text: str, name: str) -> Subject:
         return _of_journal(data, name)
     if isinstance(data.get("document"), Mapping):
         # 'sloguard runs export' puts more around it.
-        return Subject(document=_checked(data["document"], name), origin=name, definition=_definition(data))  # fmt: skip
+        return Subject(
+            document=_checked(data["document"], name),
+            origin=name,
+            definition=_definition(data),
+            observations=_noted(data.get("observations")),
+        )
     return Subject(document=_checked(data, name), origin=name)
 
 
@@ -80,7 +91,23 @@ def _of_journal(data: Mapping[str, Any], name: str) -> Subject:
         if isinstance(experiment, Mapping)
         else (),
         definition=experiment if isinstance(experiment, Mapping) else {},
+        observations=_noted(journal.get("sloguard-observations")),
     )
+
+
+def _noted(found: Any) -> tuple[Mapping[str, Any], ...]:
+    """Notes of a file that anybody may have written: those that are such."""
+    if not isinstance(found, list):
+        return ()
+    return tuple(one for one in found if isinstance(one, Mapping) and _is_time(one.get("at")))
+
+
+def _is_time(at: Any) -> bool:
+    try:
+        datetime.fromisoformat(at)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _definition(data: Mapping[str, Any]) -> Mapping[str, Any]:
