@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sloguard.core.history import StoredRun
+from sloguard.core.people import RunNote
 from sloguard.core.reporting import (
     ExperimentPast,
     RunSource,
@@ -50,6 +51,16 @@ class ReportSources(Protocol):
 
     def run(self, run: str) -> StoredRun:
         """A run, by its id or a unique beginning."""
+        ...
+
+    def notes_of(self, run: str) -> Sequence[RunNote]:
+        """What people noted."""
+        ...
+
+    def notes_between(
+        self, since: float, until: float, limit: int = 100
+    ) -> Sequence[tuple[RunNote, str]]:
+        """What they noted of runs that started in this time, with the titles of these."""
         ...
 
     def each_evidence(self, run: str, slo: str | None = None) -> Iterator[SloEvidence]:
@@ -96,6 +107,7 @@ class ReportDesk:
             self._known(),
             now=self._now(),
             backlog=self._hypotheses(period),
+            observations=self._store.notes_between(period.start, period.end),
         )
         return self._written(model, period.start, period.end, by, key)
 
@@ -124,7 +136,8 @@ class ReportDesk:
         """Runs of the store by their ids. Raises ReportError where one has no verdict, OutsideError."""
         from sloguard.render.report.subjects import of_stored
 
-        return [of_stored(self._store.run(run)) for run in runs]
+        found = [self._store.run(run) for run in runs]
+        return [of_stored(run, self._store.notes_of(run.id)) for run in found]
 
     def _written(
         self, model: Mapping[str, Any], start: float, end: float, by: str, key: str | None

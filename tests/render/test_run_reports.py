@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from sloguard.adapters.store import Store
 from sloguard.core.history import StoredRun
+from sloguard.core.people import RunNote
 from sloguard.render.report import ReportError
 from sloguard.render.report.runs import MOST_RUNS, runs_model
 from sloguard.render.report.subjects import Subject, of_file, of_stored
@@ -217,3 +219,32 @@ def test_what_came_late_and_what_a_budget_forbids_are_told_as_on_the_page() -> N
         assert "errors spent 6%, 5% allowed" in text
         assert "enough asked" not in text
     assert "\n- ✗ alert expect Low: did not fire\n" in markdown_of(model)
+
+
+def test_what_people_noted_and_decided_is_told(kept: Any) -> None:
+    store, desk = kept
+    note = RunNote(
+        run=made.RUN, text="p99\nlooked <b>odd</b>", at=NOW - 60, by="ada", written_at=NOW
+    )
+    decided = {
+        "approval": {
+            "answer": "approved",
+            "voices": [{"by": "user:ada", "answer": "approved", "at": "2026-01-01T12:00:00Z"}],
+        },
+        "steps": [{"step": "kill", "choice": "go", "by": "ada", "at": "2026-01-01T12:00:01Z"}],
+    }
+    subject = of_stored(store.run(made.RUN), [note])
+    report = desk.runs([replace(subject, document={**subject.document, **decided})])
+    told = report.model["subjects"][0]
+    assert told["observations"][0]["text"] == "p99 looked <b>odd</b>"
+    assert "looked &lt;b&gt;odd&lt;/b&gt;" in report.body
+    assert "Observations:" in markdown_of(report.model)
+    lines = [line["text"] for line in told["happened"]]
+    assert {"Approved by user:ada", "Before kill: go"} <= set(lines)
+
+
+def test_notes_of_a_journal_are_read_and_what_is_none_is_left_out() -> None:
+    found = [{"at": "2026-01-01T12:00:00Z", "text": "seen", "by": "ada"}, {"at": 5}, "x", None]
+    text = text_of(journal(**{"sloguard-observations": found}))
+    assert "ada: seen" in text
+    assert text_of(journal(**{"sloguard-observations": "x"}))

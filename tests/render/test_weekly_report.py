@@ -485,3 +485,13 @@ def test_a_missing_weasyprint_or_pango_is_said_with_what_to_do(tmp_path: Path) -
         assert ran.returncode == 1
         assert "NotInstalled" in ran.stderr
         assert advice in ran.stderr
+
+
+def test_what_people_noted_in_the_week_is_told(model: Any) -> None:
+    seen = {"at": "2026-11-16T12:00:00Z", "by": "ada", "run": "r1", "title": "A <b>", "text": "p99 *odd*"}  # fmt: skip
+    text = markdown_of({**model, "observations": [seen]})
+    assert "## Observations" in text
+    assert "p99 \\*odd\\*" in text
+    assert "## Observations" not in markdown_of(model)
+    # One of an older version has none.
+    assert markdown_of({k: v for k, v in model.items() if k != "observations"})

@@ -12,7 +12,7 @@ from sloguard.adapters.store.base import StorePart, parsed, process_of
 from sloguard.adapters.store.errors import OpenFaults
 from sloguard.adapters.store.ledger import UNDONE
 from sloguard.adapters.store.liveness import is_here
-from sloguard.adapters.store.people_tables import notes
+from sloguard.adapters.store.people_tables import asks, notes
 from sloguard.adapters.store.reading import read_activities, read_faults
 from sloguard.adapters.store.recording import write_fault
 from sloguard.adapters.store.searching import mention_hits, mentioned, sweep
@@ -60,6 +60,9 @@ class KeepingPart(StorePart):
             for fault in faults:
                 write_fault(connection, found, fault, Masker())
             mention_hits(connection, found)
+            waits = (asks.c.run == found) & (asks.c.state == "waiting")
+            gone = {"state": "withdrawn", "detail": "the process that waited for it died"}
+            connection.execute(update(asks).where(waits).values(**gone))
             row = connection.execute(select(runs).where(runs.c.id == found)).one()
             if row.ended_at is not None and row.outcome != Outcome.NOT_RESTORED:
                 return

@@ -161,6 +161,21 @@ class PeoplePart(StorePart):
         with self._database.reading() as connection:
             return tuple(_note(row) for row in connection.execute(query))
 
+    def notes_between(
+        self, since: float, until: float, limit: int = 100
+    ) -> Sequence[tuple[RunNote, str]]:
+        """Notes of runs that started in [since, until), with the titles of these; the newest of what is more
+        than ``limit`` are left out."""
+        query = (
+            select(notes, runs.c.title.label("title"))
+            .join(runs, runs.c.id == notes.c.run)
+            .where(runs.c.started_at >= since, runs.c.started_at < until)
+            .order_by(notes.c.at, notes.c.number)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return tuple((_note(row), row.title) for row in connection.execute(query))
+
     def _check_open(self, connection: Connection, row: AnyRow) -> None:
         if row.state != _WAITING:
             raise AskOver(_over(row))

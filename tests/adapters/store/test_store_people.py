@@ -227,6 +227,25 @@ def test_what_people_said_goes_with_its_run(kept: Store) -> None:
     assert kept.notes_of("r1") == ()
 
 
+def test_notes_of_the_runs_of_a_time_come_with_their_titles(kept: Store) -> None:
+    kept.add_note(note("within"))
+    kept.add_note(note("of no run", run="w1"))
+    assert [(n.text, t) for n, t in kept.notes_between(999.0, 1001.0)] == [("within", "a title")]
+    assert kept.notes_between(1001.0, 2000.0) == ()
+    assert kept.notes_between(0.0, 1000.0) == ()
+
+
+def test_a_dead_run_that_is_closed_waits_for_nobody(kept: Store) -> None:
+    kept.open_ask(ask())
+    kept.close("r1", "aborted", "its process died", ())
+    found = kept.ask("q1")
+    assert found is not None
+    assert (found.state, found.detail) == (
+        AskState.WITHDRAWN,
+        "the process that waited for it died",
+    )
+
+
 def test_hostile_texts_come_back_as_they_are(kept: Store) -> None:
     words = "'; drop table notes; -- <script>alert(1)</script> \u202e \ud800"
     kept.add_note(note(words))
