@@ -1,6 +1,6 @@
 """All benchmarks, one after the other: ratios, in one run on one machine.
 
-python -m benchmarks [fetch] [cli] [charts] [web] [webhooks]
+python -m benchmarks [fetch] [cli] [charts] [web] [webhooks] [scale]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ PARTS = {
     "charts": "Charts: time and memory",
     "web": "The service, against a bare Flask route on the same server",
     "webhooks": "Alerts kept durably, against a bare Flask route on the same server",
+    "scale": "A thousand SLOs, against curl; many writers, against plain INSERTs",
 }
 
 

@@ -1,7 +1,8 @@
 """Many SLOs: how the peak of memory and the time of ``sloguard judge`` grow with their number.
 
 A server beside it answers every range query with 200 series x 240 points, as Prometheus would. Each case
-runs `sloguard judge` in a process of its own; then curl fetches the same bytes to /dev/null.
+runs `sloguard judge` in a process of its own; then curl fetches the same bytes to /dev/null. After that, many writers
+on one PostgreSQL (`benchmarks/writers.py`).
 
     python -m benchmarks.scale [--slos 10 100 1000] [--json]
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from benchmarks import writers
 from benchmarks.fetch import Case, api, curl, timed
 from sloguard.core.windows import Grid
 
@@ -73,11 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps([row.__dict__ for row in rows]))
         return 0
     show(rows)
-    return 0
+    print()
+    return writers.main([])
 
 
 def _line(stream: IO[str] | None) -> str:
-    assert stream is not None  # noqa: S101 - it was asked for as a pipe
+    assert stream is not None
     return stream.readline().strip()
 
 
@@ -92,8 +95,21 @@ def judge(url: str, count: int) -> Judged:
         phases = {"before": "30m", "during": "15m", "after": "14m45s"}
         file.write_text(json.dumps({"slos": slos, "phases": phases}))
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, "judge", str(file), "--prometheus", url, "--fault", str(FAULT)]
-            + ["--format", "json", "--output", str(answer)],
+            [
+                sys.executable,
+                "-c",
+                _CHILD,
+                "judge",
+                str(file),
+                "--prometheus",
+                url,
+                "--fault",
+                str(FAULT),
+                "--format",
+                "json",
+                "--output",
+                str(answer),
+            ],
             capture_output=True,
             text=True,
             check=True,

@@ -49,14 +49,13 @@ def matrix(series: int, start: float, end: float, step: float) -> bytes:
             separators=(",", ":"),
         )
         rows.append(f'{{"metric":{labels},"values":[{values}]}}')
-    text = (
-        '{"status":"success","data":{"resultType":"matrix","result":[' + ",".join(rows) + "]}}"
-    )
+    text = '{"status":"success","data":{"resultType":"matrix","result":[' + ",".join(rows) + "]}}"
     return text.encode()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     series = 200
     lock = threading.Lock()
 
@@ -89,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
 
 
