@@ -46,7 +46,7 @@ def test_a_list_is_complete_and_each_object_says_what_it_is(ground):
     namespace = ground.namespace()
     for index in range(7):
         config_map(ground, namespace, f"m{index}", labels={"part": "odd" if index % 2 else "even"})
-    ground.cluster._page = 3
+    ground.cluster._lists._page = 3
     found = ground.cluster.list(CONFIG_MAPS, namespace, labels="part")
     assert [o["metadata"]["name"] for o in found] == [f"m{index}" for index in range(7)]
     assert {(o["apiVersion"], o["kind"]) for o in found} == {("v1", "ConfigMap")}

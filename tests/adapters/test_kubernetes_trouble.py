@@ -13,6 +13,7 @@ import pytest
 
 from sloguard.adapters.kubernetes import KubernetesCluster, KubernetesClusters
 from sloguard.adapters.kubernetes_config import KubernetesSettings
+from sloguard.adapters.kubernetes_lists import PAGE
 from sloguard.ports import (
     ClusterConflict,
     ClusterDeadline,
@@ -36,10 +37,11 @@ def double() -> Iterator[KubernetesDouble]:
 
 
 def client(double: KubernetesDouble, folder: Path, **settings) -> KubernetesCluster:
-    token = settings.pop("token", ADMIN_TOKEN)
+    token, page = settings.pop("token", ADMIN_TOKEN), settings.pop("page", PAGE)
     config = double.kubeconfig(folder / "kubeconfig", token=token)
     settings = {"timeout": PATIENCE, "connect_timeout": SOON, **settings}
-    return KubernetesCluster(KubernetesSettings(kubeconfig=config, **settings), environ={})
+    known = KubernetesSettings(kubeconfig=config, **settings)
+    return KubernetesCluster(known, environ={}, page=page)
 
 
 def config_map(cluster: KubernetesCluster, name: str = "m") -> Object:
@@ -237,10 +239,9 @@ def test_where_sloguard_runs_is_read_from_its_environment(double, tmp_path):
 
 
 def test_a_list_that_expires_half_way_is_begun_anew(double, tmp_path):
-    cluster = client(double, tmp_path)
+    cluster = client(double, tmp_path, page=2)
     for index in range(5):
         config_map(cluster, f"m{index}")
-    cluster._page = 2
     expired = []
 
     def expire(_number, request):
