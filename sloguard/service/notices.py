@@ -73,6 +73,8 @@ _TONES = {
 _NEEDED = frozenset({"run-deviated", "run-failed", "fault-left", "approval-asked"})
 #: What is asked for by its name alone: it is no run's and happens whenever somebody works.
 _BY_NAME = frozenset({"validate-failed"})
+#: Somebody has to do something about each of them.
+_NEVER_QUIET = frozenset({"fault-left", "approval-asked"})
 #: Nobody wants to know an hour later that a run began.
 _STARTED_EXPIRES = 3600.0
 _LONGEST, _LONGEST_REASON, _MOST = 200, 1000, 20
@@ -272,7 +274,7 @@ def _draft(rule: Rule, notice: Notice) -> Draft:
     event, run = notice["event"], notice["run"]
     subject = run or notice.get("report") or notice.get("about") or ""
     # What may be kept quiet has to know what was said before, of this experiment.
-    quiet = rule.quiet if run and event != "fault-left" else 0.0
+    quiet = rule.quiet if run and event not in _NEVER_QUIET else 0.0
     stream = f"experiment:{notice['experiment']}" if rule.quiet and run else str(subject)
     return Draft(
         channel=rule.channel,

@@ -85,7 +85,7 @@ class ChannelSettings:
     quiet: float = setting(
         0.0,
         "After a message of an event no other of the same event and experiment for so long; fault-left "
-        "is always sent.",
+        "and approval-asked are always sent.",
         "duration",
         least=0,
     )

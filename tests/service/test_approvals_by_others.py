@@ -69,10 +69,11 @@ def test_every_channel_hears_of_it_unless_it_names_others(when: str) -> None:
     assert drafts(named, asking()) == []
 
 
-def test_each_question_is_a_message_of_its_own() -> None:
-    rule = Rule(channel="http:x")
+def test_each_question_is_a_message_of_its_own_and_never_kept_quiet() -> None:
+    rule = Rule(channel="http:x", quiet=3600.0)
     [first], [second] = drafts(rule, asking()), drafts(rule, asking(id="q2", again="it changed"))
     assert first.key != second.key
+    assert first.payload["quiet"] == second.payload["quiet"] == 0.0
     assert second.payload["reason"].startswith("it changed")
 
 
