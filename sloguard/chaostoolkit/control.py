@@ -26,7 +26,8 @@ from sloguard.core.masking import Masker
 from sloguard.documents.problems import did_you_mean
 
 if TYPE_CHECKING:
-    from sloguard.chaostoolkit.companion import Companion, Consumer
+    from sloguard.chaostoolkit.companion import Companion
+    from sloguard.chaostoolkit.surround import Consumer
     from sloguard.cli.telling import Telling
     from sloguard.settings import Settings
 
@@ -62,8 +63,11 @@ def configure_control(
     """Called first. A guard that stops the method must not leave the fault behind."""
     _held.companion, _held.broken, _held.lenient, _held.telling = None, "", False, None
     slos = str(arguments.get("slos") or "")
-    if event_registry is not None and _can_stop(experiment or {}, slos):
-        event_registry.register(_roll_back_always())
+    if event_registry is not None:
+        from sloguard.chaostoolkit.rolling_back import can_stop, roll_back_always
+
+        if can_stop(experiment or {}, slos):
+            event_registry.register(roll_back_always())
 
 
 def before_experiment_control(
@@ -160,8 +164,9 @@ def _companion(
     arguments: Mapping[str, Any],
 ) -> Companion:
     from sloguard.bootstrap import new_run_id, open_store, options, ports
-    from sloguard.chaostoolkit.companion import Companion, Surround
+    from sloguard.chaostoolkit.companion import Companion
     from sloguard.chaostoolkit.reading import experiment_of
+    from sloguard.chaostoolkit.surround import Surround
     from sloguard.cli.telling import Telling
 
     settings = _settings(arguments)
@@ -179,6 +184,7 @@ def _companion(
         clock=made.clock,
         options=options(settings, run=new_run_id()),
         sources=made.alert_sources,
+        silences=made.silences,
         consumers=consumers,
     )
     return Companion(experiment, around, _stop_run)
@@ -229,43 +235,6 @@ def _stop_run(reason: str) -> None:
 
     log.critical("sloguard: %s", reason)
     exit_gracefully()
-
-
-def _can_stop(experiment: Mapping[str, Any], slos: str) -> bool:
-    """Whether anything may end the method early: a guard, an alert, a budget; here, or in the file of SLOs."""
-    alerts, budget = experiment.get("alerts"), experiment.get("budget")
-    if experiment.get("abort-when"):
-        return True
-    if isinstance(alerts, Mapping) and alerts.get("abort_on"):
-        return True
-    if isinstance(budget, Mapping) and budget.get("abort_when"):
-        return True
-    if not slos:
-        return False
-    from sloguard.documents.problems import DocumentError
-    from sloguard.spec import parse_slos
-
-    try:
-        other = parse_slos(slos)
-    except (DocumentError, OSError):
-        # The next hook says so, and interrupts.
-        return False
-    return bool(other.alerts.abort_on) or (other.budget is not None and other.budget.guards)
-
-
-def _roll_back_always() -> Any:
-    """By default an interrupted run is not rolled back, and a guard interrupts: ask for it in time."""
-    from chaoslib.run import RunEventHandler
-
-    class RollBack(RunEventHandler):  # type: ignore[misc]  # chaoslib has no types
-        def running(self, *_told: Any, **_more: Any) -> None:
-            settings = _told[-1] if _told else _more["settings"]
-            rollbacks = settings.setdefault("runtime", {}).setdefault("rollbacks", {})
-            if rollbacks.get("strategy", "default") in ("default", "deviated"):
-                log.info("sloguard: there are guards, so rollbacks are played whatever happens")
-                rollbacks["strategy"] = "always"
-
-    return RollBack()
 
 
 def _is_of(activity: Mapping[str, Any], experiment: Mapping[str, Any] | None, section: str) -> bool:

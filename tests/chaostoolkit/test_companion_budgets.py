@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sloguard.chaostoolkit import control
-from sloguard.chaostoolkit.companion import Companion, Refusal, Surround
+from sloguard.chaostoolkit.companion import Companion
 from sloguard.chaostoolkit.reading import experiment_of
+from sloguard.chaostoolkit.surround import Refusal, Surround
 from sloguard.core.alert_rules import Alerting, AlertPattern, ExpectedAlert, Matcher
 from sloguard.core.episodes import AlertEpisode
 from sloguard.core.model import Budget
