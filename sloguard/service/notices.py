@@ -1,11 +1,11 @@
 """What people are told: events of runs as notices, one message for every channel that wants it.
 
-A notice is whole: what happened in one sentence, to what, the worst SLO with its numbers and times, what
-to do, and where to look. Its payload (JSON, times in seconds since the epoch or ISO 8601, UTC)::
+A notice is whole: what happened in one sentence, to what, what explains most of it (an SLO, a probe, an alert,
+a budget) with its numbers and times, what to do, and where to look. Its payload (JSON, times in seconds since the epoch or ISO 8601, UTC)::
 
     {"event": "run-deviated", "at": 1.0, "run": "ID", "experiment": "checkout", "title": "…", "kind": "run",
      "tags": […], "targets": […], "outcome": "deviated", "reason": "…", "score": 50.0, "tone": "bad",
-     "headline": "…", "action": "…", "worst": {"slo", "verdict", "reason"} | null,
+     "headline": "…", "action": "…", "worst": {"kind", "name", "slo", "verdict", "reason"} | null,
      "facts": [["time to impact", "10s"], …], "timeline": {…} | null,
      "left": [{"fault", "target", "detail", "by_hand"}], "link": "https://…" | "", "chart": "SLO" | "",
      "quiet": 3600.0}
@@ -21,7 +21,7 @@ from typing import Any
 from sloguard.core import events
 from sloguard.core.model import FaultRecord, Outcome, Verdict
 from sloguard.core.people import Ask
-from sloguard.core.text import format_time
+from sloguard.core.text import iso_time
 from sloguard.core.visible import visible
 from sloguard.ports.outbox import Draft
 from sloguard.render.summary import budget_lines, key_times
@@ -214,7 +214,7 @@ class Notices:
             "until": ask.until,
             "reason": _short(_planned(ask), _LONGEST_REASON),
             "facts": _asked(ask),
-            "action": _ANSWER.format(run=story.run, until=format_time(ask.until)),
+            "action": _ANSWER.format(run=story.run, until=iso_time(round(ask.until))),
         }
         for draft in self.drafts(notice):
             # Each question is one of its own, and nobody wants it once it is too late.
@@ -227,7 +227,6 @@ class Notices:
             kind = "run-failed"
         document = event.document
         notice = self._notice(kind, event.at, story)
-        worst = _worst(document)
         left = _left(document.get("faults"), story.faults.values())
         if guarded and kind == "run-aborted":
             notice["action"] = _GUARDED
@@ -236,11 +235,11 @@ class Notices:
             "outcome": str(event.outcome),
             "reason": _short(event.reason, _LONGEST_REASON),
             "score": document.get("score"),
-            "worst": worst,
+            "worst": _worst(document, str(event.outcome)),
             "facts": _facts(document, story),
             "timeline": document.get("timeline"),
             "left": left,
-            "chart": worst["slo"] if worst is not None and document.get("timeline") else "",
+            "chart": _charted(document),
         }
 
 
@@ -303,7 +302,7 @@ def _asked(ask: Ask) -> list[list[str]]:
     met = sum(one.get("verdict") == "met" for one in steady)
     phases: Any = ask.plan.get("phases") or {}
     facts = [
-        ["decide until", format_time(ask.until)],
+        ["decide until", iso_time(round(ask.until))],
         ["steady state", f"{met} of {len(steady)} met" if steady else "nothing is judged before"],
         ["fault lasts", str(phases.get("during", ""))],
     ]
@@ -314,17 +313,44 @@ def _asked(ask: Ask) -> list[list[str]]:
     return facts
 
 
-def _worst(document: Mapping[str, Any]) -> dict[str, str] | None:
-    """The SLO that explains most: the worst verdict, the first of these."""
-    slos = document.get("slos") or ()
-    worst = max(slos, key=lambda slo: Verdict(slo["verdict"]).rank, default=None)
-    if worst is None:
+def _worst(document: Mapping[str, Any], outcome: str) -> dict[str, str] | None:
+    """What explains most: the worst verdict, of an SLO, a probe, an alert that was expected or forbidden, or a
+    budget's limit, the first of these. None where all was met and it ended otherwise for another reason."""
+    worst = max(_verdicts(document), key=lambda one: Verdict(one["verdict"]).rank, default=None)
+    if worst is None or (worst["verdict"] == Verdict.MET and outcome != Outcome.MET):
         return None
+    return worst
+
+
+def _verdicts(document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for slo in document.get("slos") or ():
+        yield _verdict("slo", slo["name"], slo)
+    for probe in document.get("probes") or ():
+        yield _verdict("probe", probe["name"], probe)
+    for alert in document.get("alerts") or ():
+        if "verdict" in alert:
+            yield _verdict("alert", alert.get("name") or "", alert)
+    for entry in document.get("budget") or ():
+        for limit in (entry.get("gate"), entry.get("guard")):
+            if limit and "verdict" in limit:
+                yield _verdict("budget", entry.get("slo") or "", limit)
+
+
+def _verdict(kind: str, name: Any, judged: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "slo": str(worst["name"]),
-        "verdict": str(worst["verdict"]),
-        "reason": _short(worst["reason"], _LONGEST_REASON),
+        "kind": kind,
+        "name": str(name),
+        "slo": str(name) if kind == "slo" else "",
+        "verdict": str(judged["verdict"]),
+        "reason": _short(judged.get("reason") or "", _LONGEST_REASON),
     }
+
+
+def _charted(document: Mapping[str, Any]) -> str:
+    """The SLO whose chart shows most."""
+    slos = document.get("slos") or () if document.get("timeline") else ()
+    worst = max(slos, key=lambda slo: Verdict(slo["verdict"]).rank, default=None)
+    return "" if worst is None else str(worst["name"])
 
 
 def _facts(document: Mapping[str, Any], story: Story) -> list[list[str]]:

@@ -12,7 +12,17 @@ from sloguard.core.reporting import ReportLine, ready
 from sloguard.service.notices import Notices, Rule, rule_of
 from sloguard.service.toolkit_notices import ToolkitNotices
 from sloguard.settings.notify import EVENTS, ChannelSettings
-from tests.support.notices import AT, RUN, STORY, ended, left_behind, payload, started, verdict
+from tests.support.notices import (
+    AT,
+    BUDGET,
+    RUN,
+    STORY,
+    ended,
+    left_behind,
+    payload,
+    started,
+    verdict,
+)
 
 ALL = Rule(channel="http:all", when="always")
 
@@ -250,3 +260,33 @@ def test_the_chaos_toolkits_events(outcome, names):
     assert own == [name for name in names if name == "run-failed"]
     assert drafts[0].payload == {"run": RUN, "ts": started().at}
     assert list(write(ended(outcome), replace(STORY, kind="window"))) == []
+
+
+MET_SLO = {"name": "error-ratio", "verdict": "met", "reason": "0.1%, < 1%", "series": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "name"),
+    [
+        ({"alerts": [{"name": "HighErrors", "verdict": "deviated", "reason": "HighErrors did not fire", "expectation": "expect"}]}, "alert", "HighErrors"),
+        ({"budget": [{**BUDGET, "slo": "error-ratio", "guard": {"verdict": "deviated", "reason": "6% spent, not < 5%"}}]}, "budget", "error-ratio"),
+        ({"probes": [{"name": "front-answers", "verdict": "deviated", "reason": "503, not 200"}]}, "probe", "front-answers"),
+    ],
+)  # fmt: skip
+def test_what_deviated_alone_is_named_and_no_slo_that_was_met(changes, kind, name):
+    given = {"slos": [MET_SLO], "probes": [], "alerts": [], "budget": [], **changes}
+    found = payload(ended(**given))
+    assert (found["worst"]["kind"], found["worst"]["name"]) == (kind, name)
+    assert (found["worst"]["slo"], found["worst"]["verdict"]) == ("", "deviated")
+    [judged] = next(iter(changes.values()))
+    assert found["worst"]["reason"] == judged.get("guard", judged)["reason"]
+    # Its picture is that of the SLO all the same: there is no other.
+    assert found["chart"] == "error-ratio"
+
+
+def test_an_slo_comes_first_of_equals_and_what_is_only_met_explains_no_abort():
+    alert = {"name": "HighErrors", "verdict": "deviated", "reason": "it did not fire"}
+    assert payload(ended(alerts=[alert]))["worst"]["kind"] == "slo"
+    quiet = {"slos": [MET_SLO], "probes": [], "alerts": [{"name": "x", "starts_at": "…"}], "budget": []}  # fmt: skip
+    assert payload(ended(Outcome.ABORTED, "guard rail: 60%", **quiet))["worst"] is None
+    assert payload(ended(Outcome.MET, **quiet))["worst"]["verdict"] == "met"

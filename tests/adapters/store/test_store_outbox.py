@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from sqlalchemy import event
 
 from sloguard.adapters.store import Store
 from sloguard.ports.outbox import Draft, Message, MessageState
@@ -385,3 +386,27 @@ Messages.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestMessages = Messages.TestCase
+
+
+def test_metrics_count_messages_without_reading_them(outbox: Store) -> None:
+    """However long they are: each scrape asks for these numbers."""
+    outbox.put([draft(f"k{n}", payload={"text": "x" * 500}) for n in range(400)])
+    asked: list[tuple[str, object]] = []
+
+    @event.listens_for(outbox._database.engine, "before_cursor_execute")
+    def listen(_c: object, _cur: object, statement: str, given: object, *_: object) -> None:
+        asked.append((statement, given))
+
+    counts = outbox.message_counts()
+    event.remove(outbox._database.engine, "before_cursor_execute", listen)
+    assert counts == {("grafana", MessageState.WAITING): 400}
+    [(statement, given)] = [one for one in asked if "count" in one[0]]
+    sqlite = outbox._database.is_sqlite
+    with outbox._database.engine.connect() as connection:
+        raw = connection.execution_options(isolation_level="AUTOCOMMIT")
+        if not sqlite:
+            # What PostgreSQL does by itself where rows come and go.
+            raw.exec_driver_sql("VACUUM ANALYZE outbox")
+        word = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN"
+        plan = str(raw.exec_driver_sql(f"{word} {statement}", given).all())  # type: ignore[call-overload]  # as it was sent
+    assert ("COVERING INDEX" if sqlite else "Index Only Scan") in plan
