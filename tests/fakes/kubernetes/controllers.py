@@ -198,14 +198,29 @@ class Controllers:
         """Pods of nodes that are gone, and what belongs to owners that are gone."""
         nodes = {n["metadata"]["name"] for n in self._state.all("Node")}
         for pod in self._state.all("Pod"):
-            if pod["spec"].get("nodeName") and pod["spec"]["nodeName"] not in nodes:
+            if not pod["spec"].get("nodeName") or pod["spec"]["nodeName"] in nodes:
+                continue
+            if not pod["metadata"].get("finalizers"):
                 self._remove("Pod", pod)
+            elif pod["status"].get("phase") not in ("Succeeded", "Failed"):
+                # A Job's is counted first.
+                why = {"reason": "DeletionByPodGC", "message": "PodGC: node no longer exists"}
+                pod["status"]["conditions"] = [
+                    *(pod["status"].get("conditions") or []),
+                    {**_condition("DisruptionTarget"), **why},
+                ]
+                pod["status"]["phase"] = "Failed"
+                self._put("Pod", pod)
         uids = {o["metadata"]["uid"] for k in self._state.kinds for o in self._state.all(k.kind)}
         for kind in self._state.kinds:
             for obj in self._state.all(kind.kind):
                 owners = obj["metadata"].get("ownerReferences") or []
                 if owners and not any(o["uid"] in uids for o in owners):
-                    definitions.remove(self._state, kind, obj)
+                    # Pods are given the time that they ask for, whoever deletes them.
+                    if kind.kind == "Pod":
+                        self._end(obj)
+                    else:
+                        definitions.remove(self._state, kind, obj)
                 elif FOREGROUND in (obj["metadata"].get("finalizers") or []):
                     if kind.schema is not None and self._is_new(kind.full_name):
                         continue

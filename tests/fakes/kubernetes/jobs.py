@@ -59,6 +59,7 @@ def pod_of(job: Object, suffix: str) -> Object:
 def step(state: State, make: Any, end: Any) -> None:
     """One look at every Job. ``make`` gives a Job its pod, ``end`` ends one."""
     kind, pods_kind = state.kind("Job"), state.kind("Pod")
+    _let_orphans_go(state)
     for job in state.all("Job"):
         uid, status = job["metadata"]["uid"], dict(job.get("status") or {})
         pods = [p for p in state.all("Pod", job["metadata"]["namespace"]) if _is_of(p, uid)]
@@ -80,20 +81,39 @@ def step(state: State, make: Any, end: Any) -> None:
         if "startTime" not in status:
             make(job)
             status["startTime"] = stamp()
-        active = [p for p in pods if p["status"].get("phase") in ("Pending", "Running")]
-        active = [p for p in active if not p["metadata"].get("deletionTimestamp")]
+        running = [p for p in pods if p["status"].get("phase") in ("Pending", "Running")]
+        active = [p for p in running if not p["metadata"].get("deletionTimestamp")]
         status["active"] = len(active)
+        failing = [c for c in status.get("conditions") or [] if c["type"] == "FailureTarget"]
         reason = _failed(job, status)
-        if status.get("succeeded", 0) >= job["spec"]["completions"]:
+        if failing:
+            # Failed since 1.31 only once all pods are over.
+            if not running:
+                last = {**failing[0], "type": "Failed", "lastTransitionTime": stamp()}
+                status["conditions"] = [failing[0], last]
+        elif status.get("succeeded", 0) >= job["spec"]["completions"]:
             _finish(status, "Complete", "CompletionsReached", "Reached expected number of succeeded pods")  # fmt: skip
             status["completionTime"] = stamp()
         elif reason:
             for pod in active:
                 end(pod)
             _finish(status, "Failed", *reason)
-        if not status["active"]:
-            del status["active"]
+            if running:
+                del status["conditions"][-1]
+        if not status.get("active"):
+            status.pop("active", None)
         state.put(kind, {**job, "status": status})
+
+
+def _let_orphans_go(state: State) -> None:
+    """Nobody counts the pods of a Job that is gone."""
+    uids = {job["metadata"]["uid"] for job in state.all("Job")}
+    for pod in state.all("Pod"):
+        about = pod["metadata"]
+        owners = {owner["uid"] for owner in about.get("ownerReferences") or []}
+        if TRACKING in (about.get("finalizers") or []) and not owners & uids:
+            about["finalizers"].remove(TRACKING)
+            state.put(state.kind("Pod"), pod)
 
 
 def _is_of(pod: Object, uid: str) -> bool:

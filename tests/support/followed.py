@@ -1,0 +1,92 @@
+"""A follower over the double, in this process: what its looks make of Jobs, and of what happens to these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sloguard.adapters.kubernetes_job_objects import JobShape
+from sloguard.adapters.kubernetes_jobs import KubernetesJobs
+from sloguard.adapters.store import Store
+from sloguard.ports import Object
+from sloguard.ports.resources import JOBS, PODS
+from sloguard.ports.service import Job, JobRequest
+from sloguard.service.following import LOOK_SECONDS, Follower
+from tests.support.clusters import Ground
+
+NAME = "kubernetes::sloguard"
+
+
+class Followed:
+    """``turn`` looks once; ``at`` is its clock, in seconds."""
+
+    def __init__(self, ground: Ground, folder: Path, *, limit: int = 5) -> None:
+        self.ground, self.at = ground, 0.0
+        self.namespace = ground.namespace("chaos")
+        self.store = Store(str(folder / "runs.db"))
+        self.ended = 0
+        self.followers = [self.another(limit)]
+
+    def another(self, limit: int = 5, pending: float = 300.0) -> Follower:
+        """Another replica of the service; ``pending``: seconds of the cluster's clock."""
+        executor = KubernetesJobs(
+            lambda: self.ground.cluster,
+            JobShape(image="example.invalid/sloguard:1"),
+            namespace=self.namespace,
+            deadline=lambda _job: 600.0,
+        )
+        return Follower(
+            self.store,
+            executor,
+            name=NAME,
+            limit=limit,
+            pending=pending,
+            ended=self._count,
+            monotonic=lambda: self.at,
+        )
+
+    def _count(self) -> None:
+        self.ended += 1
+
+    def ask(self, id: str) -> None:
+        """A run is wanted."""
+        self.store.enqueue(JobRequest(id=id, experiment=id))
+
+    def job(self, id: str) -> Job:
+        """As it stands."""
+        found = self.store.job(id)
+        assert found is not None
+        return found
+
+    def begun(self, id: str) -> None:
+        """Its worker has begun, in some pod."""
+        self.turn()
+        assert self.store.job_started(id, self.job(id).claim)
+
+    def turn(self, which: int = 0) -> None:
+        """One look of one replica."""
+        self.at += LOOK_SECONDS
+        self.followers[which].turn()
+
+    def until(self, holds: object, which: int = 0) -> None:
+        """Looks, until something is so; the cluster takes its time."""
+
+        def looked() -> object:
+            self.turn(which)
+            return holds()  # type: ignore[operator]  # a function without arguments
+
+        self.ground.eventually(looked)
+
+    def jobs(self) -> list[Object]:
+        """Those on the cluster."""
+        return self.ground.cluster.list(JOBS, self.namespace)
+
+    def pod(self) -> Object:
+        """The one that there is."""
+        return self.ground.eventually(lambda: self.ground.cluster.list(PODS, self.namespace))[0]
+
+    def status(self, **status: object) -> None:
+        """What a kubelet says of the one pod."""
+        about = self.pod()["metadata"]
+        self.ground.cluster.merge_patch(
+            PODS, about["name"], self.namespace, {"status": status}, subresource="status"
+        )
