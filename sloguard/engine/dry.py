@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 from sloguard.core.events import Event, Note
 from sloguard.core.model import Experiment
+from sloguard.engine.approving import wanted
 from sloguard.engine.budgeting import gate_budget
 from sloguard.engine.control import Control
 from sloguard.engine.loop import Work
@@ -48,3 +49,9 @@ def dry_run(
 def _looking(session: Session) -> Work[None]:
     yield from preflight(session)
     yield from gate_budget(session)
+    approval = wanted(session)
+    if approval is not None:
+        who = f" by {', '.join(approval.by)}" if approval.by else ""
+        yield Note(
+            session.now(), "info", f"a run would wait for an approval{who} before its first fault"
+        )

@@ -27,9 +27,10 @@ def longest(experiment: Experiment, options: Options) -> float:
     undo = max(options.undo_patience, options.undo_attempts * options.undo_timeout)
     rollbacks = options.rollback_attempts * options.rollback_timeout * len(experiment.rollbacks)
     probes = 2 * _together(experiment.probes)
-    approval = 0.0
+    # The settings can want one too, whatever the experiment says.
+    approval = options.approval_within
     if experiment.approval is not None:
-        approval = experiment.approval.within or UNKNOWN_SECONDS
+        approval = max(approval, experiment.approval.within or 0.0)
     return (
         approval
         + phases.before

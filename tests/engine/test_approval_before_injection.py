@@ -15,6 +15,7 @@ from sloguard.core.events import (
 from sloguard.core.model import Approval, Outcome, PhaseName
 from sloguard.core.people import Decision
 from sloguard.engine.approving import MOST_ASKS, STALE
+from sloguard.engine.dry import dry_run
 from sloguard.engine.run import run
 from tests.fakes.locks import FakeLocks
 from tests.fakes.people import FakeApprovals, no, yes
@@ -260,6 +261,13 @@ def test_secrets_are_masked_in_what_people_see():
     assert "hunter2-secret" not in str(approvals.asks)
     assert "hunter2-secret" not in last.reason
     assert "hunter2-secret" not in str(last.document)
+
+
+def test_a_dry_run_says_that_somebody_would_be_asked():
+    world = World()
+    made = dry_run(experiment(approval=Approval(by=("user:ada",))), world.ports(), world.options())
+    told = [e.message for e in made if isinstance(e, Note)]
+    assert "a run would wait for an approval by user:ada before its first fault" in told
 
 
 def test_looking_again_is_told():

@@ -297,6 +297,15 @@ def test_the_page_of_the_run_has_the_buttons_for_those_who_may(waiting: World) -
     assert "It waits for an approval" not in runner.get(f"/runs/{RUN}").get_data(as_text=True)
 
 
+def test_the_overview_says_who_is_waited_for(waiting: World) -> None:
+    reader = browser(waiting, Scope.READ).client
+    text = reader.get("/").get_data(as_text=True)
+    assert "1 run waits for an approval" in text
+    assert f'href="/runs/{RUN}">A title &lt;i&gt;with&lt;/i&gt; markup' in text
+    waiting.store.end_ask("q1", AskState.EXPIRED, "")
+    assert "for an approval" not in reader.get("/").get_data(as_text=True)
+
+
 def test_notes_come_by_the_api_and_by_a_form(guarded: World) -> None:
     guarded.begin(RUN)
     _, secret = make_token(guarded, Scope.RUN)

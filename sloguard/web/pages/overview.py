@@ -39,6 +39,7 @@ def overview() -> Response:
         section="Overview",
         running=list(running.values()),
         waiting=waiting,
+        asks=store.waiting_asks(),
         interrupted=[run for run in unfinished if not run.alive],
         left=store.faults_left_by(suspects),
         windows=store.windows(WindowState.OPEN, limit=20),
