@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from sloguard.core.model import EXIT_CODES
+from tests.support import schemas
 from tests.support.served import PATIENCE, Served, serving
 
 PIPELINES = Path(__file__).resolve().parents[2] / "deploy" / "pipelines"
@@ -91,6 +92,111 @@ def test_each_command_has_the_options_that_there_are(
 @pytest.mark.parametrize("file", sorted(PIPELINES.glob("*.yaml")), ids=lambda f: f.name)
 def test_they_are_yaml(file: Path) -> None:
     assert all(isinstance(one, dict) for one in yaml.safe_load_all(file.read_text("utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("file", "schema"),
+    [
+        ("github-actions.yaml", ["vendor.github-workflows"]),
+        ("gitlab-ci.yaml", ["vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
+    ],
+)
+def test_ci_takes_them(file: str, schema: list[str], tmp_path: Path) -> None:
+    """By the schemas that GitHub and GitLab publish."""
+    from check_jsonschema import main
+
+    def told(checked: Path) -> click.testing.Result:
+        return click.testing.CliRunner().invoke(main, ["--builtin-schema", *schema, str(checked)])
+
+    ran = told(PIPELINES / file)
+    assert ran.exit_code == 0, ran.output
+    wrong = yaml.safe_load((PIPELINES / file).read_text("utf-8"))
+    wrong.get("jobs", wrong)["broken"] = {"script": 1, "runs-on": 1}
+    (tmp_path / file).write_text(yaml.safe_dump(wrong))
+    assert told(tmp_path / file).exit_code == 1
+
+
+@pytest.mark.parametrize("version", schemas.VERSIONS)
+def test_argo_takes_them(version: str) -> None:
+    """By the fields that its kinds have, and their pods by Kubernetes's own."""
+    kinds = []
+    for file in PIPELINES.glob("argo-*.yaml"):
+        for one in yaml.safe_load_all(file.read_text("utf-8")):
+            assert schemas.problems(one, version) == [], file.name
+            kinds.append(one["kind"])
+    assert sorted(kinds) == ["AnalysisTemplate", "AnalysisTemplate", "Workflow"]
+
+
+def test_ci_shows_what_the_run_writes() -> None:
+    """The file that is written is the one that is shown as a test report, also where the run fails."""
+    for file, shown in {
+        "github-actions.yaml": r"report_paths: (\S+),",
+        "gitlab-ci.yaml": r"junit: (\S+)",
+        "Jenkinsfile": r"junit testResults: '(\S+)'",
+        "argo-workflow.yaml": r"junit, path: (\S+),",
+    }.items():
+        text = (PIPELINES / file).read_text("utf-8")
+        (written,) = re.findall(r"--format,? junit,? --output,? ([^\s\]]+)", text)
+        assert re.findall(shown, text) == [written], file
+    steps = yaml.safe_load((PIPELINES / "github-actions.yaml").read_text("utf-8"))["jobs"]
+    after = next(iter(steps.values()))["steps"][-3:]
+    assert [step["if"] for step in after] == ["always()"] * 3
+
+
+def test_every_variable_is_a_setting() -> None:
+    """In pipelines, manifests and what is told about them."""
+    from sloguard.settings.table import describe
+
+    known = {"SLOGUARD_CONFIG", *(one.env for one in describe())}
+    # What service.sh is given itself.
+    known |= {"SLOGUARD_TOKEN"}
+    seen = set()
+    for file in (f for f in PIPELINES.parent.rglob("*") if f.is_file()):
+        if file.suffix != ".json":
+            for name in re.findall(r"\bSLOGUARD_[A-Z_]+", file.read_text("utf-8")):
+                seen.add(name)
+                assert name.removesuffix("_FILE") in known, f"{file}: {name}"
+    assert "SLOGUARD_STORE_URL_FILE" in seen
+
+
+KUBECTL = """#!/bin/sh
+echo "$*" >> "$ASKED"
+case "$*" in
+  *'get job'*) test -e "$ASKED.again" && printf %s "$CONDITIONS"; touch "$ASKED.again" ;;
+  *'get pods'*) printf %s "$CODE" ;;
+  *logs*) echo "the verdict" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("conditions", "code", "expected"),
+    [
+        ("SuccessCriteriaMet Complete", "0", 0),
+        ("FailureTarget Failed", "10", 10),
+        ("Failed", "", 1),
+    ],
+)
+def test_a_job_ends_the_pipeline_with_its_exit_code(
+    conditions: str, code: str, expected: int, tmp_path: Path
+) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(KUBECTL)
+    kubectl.chmod(0o755)
+    asked = tmp_path / "asked"
+    given = {"CONDITIONS": conditions, "CODE": code, "ASKED": str(asked), "INTERVAL": "0"}
+    ran = subprocess.run(
+        ["sh", str(PIPELINES / "job.sh"), "deploy/overlays/one-shot"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", **given},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (expected, "the verdict\n"), ran.stderr
+    words = [line.split()[0] if line.startswith("apply") else line.split()[2] for line in asked.read_text().splitlines()]  # fmt: skip
+    # What was there goes before the new one comes, and the end is waited for.
+    assert words == ["delete", "apply", "get", "get", "logs", "get"]
 
 
 @pytest.fixture(scope="module")
