@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Integer, String, bindparam, func, literal, select
+from sqlalchemy import ARRAY, Integer, String, bindparam, func, literal, select, true
 
 from sloguard.adapters.store.base import parsed
 from sloguard.adapters.store.ledger import UNDONE
@@ -33,8 +34,26 @@ def _recent(name: Any) -> AnySelect:
     )
 
 
-#: SQLite answers one after the other as fast as all together, and knows no LATERAL.
-_RECENT = _recent(bindparam("name"))
+def _recent_of_list() -> AnySelect:
+    """As ``_RECENT_OF_ALL`` for SQLite, which knows no LATERAL: of each name in a list (JSON) the newest ids."""
+    names = func.json_each(bindparam("names", type_=String)).table_valued("value").alias("names")
+    own = runs.alias("own")
+    newest = (
+        select(own.c.id)
+        .where(own.c.experiment == names.c.value, own.c.kind != literal("rejudge"))
+        .order_by(own.c.id.desc())
+        .limit(bindparam("limit", type_=Integer))
+        .correlate(names)
+        .subquery("newest")
+    )
+    # As a list again: what stands in a function's argument is always worked out before it.
+    listed = select(func.json_group_array(newest.c.id)).correlate(names).scalar_subquery()
+    ids = func.json_each(listed).table_valued("value").alias("ids")
+    wanted = select(ids.c.value).select_from(names.join(ids, true()))
+    return select(*SUMMARY).where(runs.c.id.in_(wanted))
+
+
+_RECENT_OF_LIST = _recent_of_list()
 _NAMES = func.unnest(bindparam("names", type_=ARRAY(String))).table_valued("name").alias("names")
 _RECENT_OF_ALL = select(_recent(_NAMES.c.name).lateral("recent")).select_from(_NAMES)
 
@@ -48,14 +67,16 @@ class BrowsingPart(ReadingPart):
         """The newest runs of each of these experiments, newest first; rejudgements left out."""
         unique = list(dict.fromkeys(names))
         if self._database.is_sqlite:
-            asked = [(_RECENT, {"name": name, "limit": limit}) for name in unique]
-            rows = [row for several in self._database.moment(*asked) for row in several]
+            listed = {"names": json.dumps(unique), "limit": limit}
+            [rows] = self._database.moment((_RECENT_OF_LIST, listed)) if unique else [[]]
         else:
             given = {"names": unique, "limit": limit}
             rows = self._database.rows(_RECENT_OF_ALL, given) if unique else []
         found: dict[str, list[RunSummary]] = {name: [] for name in unique}
         for row in rows:
             found[row.experiment].append(RunSummary(**self._summary(row)))
+        for several in found.values():
+            several.sort(key=lambda run: run.id, reverse=True)
         return found
 
     def story(self, run: str) -> tuple[StoredEvent, ...]:
