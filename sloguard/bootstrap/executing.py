@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,16 +134,11 @@ def _deadline(settings: Settings, known: Catalogue, job: Job) -> float:
     if job.kind != "run":
         return waiting + JUDGING_SECONDS
     try:
-        from sloguard.bootstrap.people import approval_needed
         from sloguard.spec import load
 
         entry = known.get(job.experiment)
         # Without its probes: these are the worker's to ask.
         experiment = load(entry.file, variables=job.variables, slo_roots=known.slo_roots)
-        needed = approval_needed(settings, experiment)
-        if needed is not None:
-            within = needed.within or settings.approvals.within
-            experiment = replace(experiment, approval=replace(needed, within=within))
         return waiting + longest(experiment, options(settings))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, its worker tells of it
         import logging

@@ -82,7 +82,7 @@ class OrphanWatch:
         for fault in recover_cluster(
             self._clusters, None, alive=open_ones, namespaces=self._namespaces
         ):
-            if not fault.run and not fault.id:
+            if not fault.id and fault.target == cluster:
                 blind.add(fault.detail)
                 continue
             state = _STATES.get(fault.status)

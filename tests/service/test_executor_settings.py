@@ -1,0 +1,59 @@
+"""Settings by which no worker of a cluster could do its work: told before the service serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sloguard.bootstrap import executor_misfits
+from sloguard.bootstrap.executing import job_shape
+from sloguard.settings import load_settings
+from tests.support.command import sloguard
+
+KUBERNETES = {"SLOGUARD_SERVE_EXECUTOR": "kubernetes"}
+SHARED = {**KUBERNETES, "SLOGUARD_STORE_URL": "postgresql://sloguard@db/sloguard"}
+
+
+def test_a_store_that_no_other_pod_can_write_is_refused(tmp_path: Path) -> None:
+    ran = sloguard("serve", "--bind", "127.0.0.1:0", home=tmp_path, env=KUBERNETES)
+    assert ran.code == 2
+    assert "store.url: serve.executor is kubernetes" in ran.err.replace("\n", " ")
+    assert "postgresql://USER@HOST/DATABASE" in ran.err
+
+
+def test_what_is_given_by_a_flag_is_not_seen_by_pods() -> None:
+    settings = load_settings(environ=SHARED, flags={"prometheus.url": "http://here:9090"})
+    assert [name for name, *_ in executor_misfits(settings)] == ["prometheus.url"]
+    settings = load_settings(environ=SHARED, flags={"serve.bind": "0.0.0.0:80"})
+    assert executor_misfits(settings) == []
+
+
+def test_each_setting_that_makes_no_sense_is_named(tmp_path: Path) -> None:
+    fragment = tmp_path / "pod.yaml"
+    fragment.write_text("kind: Pod\n")
+    given = {
+        **SHARED,
+        "SLOGUARD_EXECUTOR_TOLERATIONS": "dedicated",
+        "SLOGUARD_EXECUTOR_POD_TEMPLATE": str(fragment),
+    }
+    found = {name: why for name, why, *_ in executor_misfits(load_settings(environ=given))}
+    assert set(found) == {"executor.tolerations", "executor.pod_template"}
+    assert "no part of a PodTemplateSpec" in found["executor.pod_template"]
+
+
+def test_local_workers_need_none_of_it() -> None:
+    assert executor_misfits(load_settings(environ={})) == []
+
+
+def test_the_file_is_laid_over_what_is_made(tmp_path: Path) -> None:
+    fragment = tmp_path / "pod.yaml"
+    fragment.write_text("spec: {priorityClassName: low}\n")
+    given = {
+        **SHARED,
+        "SLOGUARD_EXECUTOR_POD_TEMPLATE": str(fragment),
+        "SLOGUARD_EXECUTOR_TOLERATIONS": "dedicated=chaos:NoSchedule",
+        "SLOGUARD_EXECUTOR_LIMITS": "memory=2Gi,cpu=1",
+    }
+    shape = job_shape(load_settings(environ=given))
+    assert shape.over == {"spec": {"priorityClassName": "low"}}
+    assert shape.tolerations[0]["effect"] == "NoSchedule"
+    assert shape.limits == {"memory": "2Gi", "cpu": "1"}
