@@ -22,9 +22,9 @@ def approval_needed(settings: Settings, experiment: Experiment) -> Approval | No
 
 
 def stored_approvals(
-    settings: Settings, store: Store, *, requester: str, run: str
+    settings: Settings, store: Store, *, requester: str, run: str, keeps: str = ""
 ) -> StoredApprovals:
-    """How a run waits for others."""
+    """How a run waits for others. ``keeps``: what it holds meanwhile, in words."""
     from sloguard.service.approvals import StoredApprovals
 
     told = [f"{channel.type}:{channel.name}" for channel in settings.channels if _hears(channel)]
@@ -35,7 +35,7 @@ def stored_approvals(
     if told and base:
         ways.append("a link sent to " + ", ".join(told))
     ways.append(f"'sloguard runs approve {run}'")
-    return StoredApprovals(store, requester=requester, reach="by " + ", or ".join(ways))
+    return StoredApprovals(store, requester=requester, reach="by " + ", or ".join(ways) + keeps)
 
 
 def _hears(channel: object) -> bool:

@@ -40,7 +40,11 @@ def bench(settings: Settings, store: Store, known: Catalogue) -> Bench:
         announcers=announcers(settings, store),
         alert_sources=lambda: alert_sources(settings, store),
         approvals=lambda job: stored_approvals(
-            settings, store, requester=job.requested_by, run=job.id
+            settings,
+            store,
+            requester=job.requested_by,
+            run=job.id,
+            keeps="; it keeps its place among the runs under way",
         ),
         approval=lambda experiment: approval_needed(settings, experiment),
     )

@@ -43,6 +43,7 @@ def _audited(store: Store, action: str, run: str, **detail: Any) -> None:
 def _decide(run: str, answer: Answer, reason: str, yes: bool, flags: dict[str, Any]) -> None:
     from sloguard.bootstrap import approval_desk
     from sloguard.cli.people import plan_lines
+    from sloguard.core.visible import visible
     from sloguard.ports import OutsideError
     from sloguard.service.approvals import over
 
@@ -61,13 +62,13 @@ def _decide(run: str, answer: Answer, reason: str, yes: bool, flags: dict[str, A
             found, answer, by=person(), from_=here(), reason=reason, plan=asked.ask.digest
         )
     except (OutsideError, ValueError) as error:
-        fail(str(error))
+        fail(visible(str(error)))
     _audited(store, f"runs.{'approve' if answer == 'approved' else 'refuse'}", found,
              plan=asked.ask.digest, reason=reason)  # fmt: skip
     said = "approved" if answer == "approved" else "refused"
     voices = sum(voice.answer == "approved" for voice in decided.voices)
     if decided.decision.answer:
-        click.echo(f"run {found}: {over(decided)}")
+        click.echo(visible(f"run {found}: {over(decided)}"))
     else:
         click.echo(f"run {found}: {said} by {person()}; {voices} of {decided.ask.minimum} agree")
 

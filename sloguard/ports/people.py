@@ -66,6 +66,10 @@ class AskOver(ServiceError):
     """It was decided, or nobody waits any more. The text says what came of it."""
 
 
+class TooManyNotes(ServiceError):
+    """A run has as many notes as it may."""
+
+
 class MayNot(ServiceError):
     """This person may not decide this."""
 
@@ -146,7 +150,7 @@ class RunNotes(Protocol):
     """Observations of people."""
 
     def add_note(self, note: RunNote) -> RunNote:
-        """Keep a note, with the number that it gets."""
+        """Keep a note, with the number that it gets. Raises TooManyNotes."""
         ...
 
     def notes_of(self, run: str) -> Sequence[RunNote]:

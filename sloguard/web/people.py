@@ -10,7 +10,7 @@ from flask import request
 
 from sloguard.core.masking import Masker
 from sloguard.core.people import Answer, NoteError, RunNote, name_text
-from sloguard.ports.people import AskOver, AskState, MayNot, NothingAsked, StoredAsk
+from sloguard.ports.people import AskOver, AskState, MayNot, NothingAsked, StoredAsk, TooManyNotes
 from sloguard.service.approvals import ApprovalDesk
 from sloguard.service.catalogue import UnknownExperiment
 from sloguard.service.noting import NoteDesk
@@ -54,6 +54,8 @@ def add_note(
         return desk.add(found, text, by=by, origin=origin, at=at, where=request.remote_addr or "")
     except NoteError as error:
         raise Problem("invalid", f"the note cannot be kept: {error}") from None
+    except TooManyNotes as error:
+        raise Problem("conflict", str(error)) from None
 
 
 def _masker(here: Service, run: str) -> Masker:

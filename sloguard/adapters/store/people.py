@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from sloguard.adapters.store.base import StorePart, parsed, upsert
 from sloguard.adapters.store.people_tables import asks, links, notes, voices
 from sloguard.adapters.store.tables import events, runs
 from sloguard.core.jsonable import dump
 from sloguard.core.people import Ask, RunNote, Voice
-from sloguard.ports.people import AskOver, AskState, Link, NothingAsked, StoredAsk
+from sloguard.ports.people import AskOver, AskState, Link, NothingAsked, StoredAsk, TooManyNotes
 
 if TYPE_CHECKING:
     from sloguard.adapters.store.base import AnyRow, AnySelect
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Random over all of its length, so a plain hash is enough: there is nothing to guess.
 _SECRET_BYTES = 32
 _WAITING = AskState.WAITING.value
+#: Of one run; a page shows them all.
+MOST_NOTES = 500
 
 
 class PeoplePart(StorePart):
@@ -147,6 +149,9 @@ class PeoplePart(StorePart):
     def add_note(self, note: RunNote) -> RunNote:
         """Keep a note, with the number that it gets. Of a run under way those who look on are told as well."""
         with self._database.writing() as connection:
+            mine = select(func.count()).select_from(notes).where(notes.c.run == note.run)
+            if connection.execute(mine).scalar_one() >= MOST_NOTES:
+                raise TooManyNotes(f"run {note.run} has {MOST_NOTES} notes, and takes no more")
             number = write_note(connection, note)
             going_on = (runs.c.id == note.run) & runs.c.ended_at.is_(None)
             if connection.execute(select(runs.c.id).where(going_on)).first() is not None:

@@ -157,7 +157,7 @@ def notes(run: str) -> Response:
     scope=Scope.RUN,
     body=Observation,
     answers=[Answer(status=201, description="It is kept.", model=NoteShape)],
-    problems=["unknown-run"],
+    problems=["unknown-run", "conflict"],
 )
 def note(run: str, body: Observation) -> Response:
     """Attach an observation to a run or a window, while it goes on or afterwards."""

@@ -7,13 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from sloguard.adapters.store import Store
+from sloguard.adapters.store.people import MOST_NOTES
+from sloguard.adapters.store.people_tables import notes
 from sloguard.core.events import NoteTaken, RunEnded, RunStarted
 from sloguard.core.model import Experiment, Outcome
 from sloguard.core.people import Ask, RunNote, Voice
-from sloguard.ports.people import AskOver, AskState, NothingAsked
+from sloguard.ports.people import AskOver, AskState, NothingAsked, TooManyNotes
 
 NOW = [1000.0]
 
@@ -208,6 +210,27 @@ def test_those_who_look_on_see_a_note_as_long_as_the_run_goes_on(kept: Store) ->
     kept.add_note(note("afterwards"))
     assert len(list(kept.events("r1"))) == before
     assert len(kept.notes_of("r1")) == 2
+
+
+def test_a_run_takes_only_so_many(kept: Store) -> None:
+    rows = [
+        {
+            "run": "r1",
+            "text": "x",
+            "at": 1.0,
+            "by": "a",
+            "written_at": 1.0,
+            "origin": "",
+            "place": "",
+        }
+        for _ in range(MOST_NOTES - 1)
+    ]
+    with kept._database.writing() as connection:
+        connection.execute(insert(notes), rows)
+    kept.add_note(note("the last one"))
+    with pytest.raises(TooManyNotes, match="takes no more"):
+        kept.add_note(note("one more"))
+    kept.add_note(note("of another", run="r2"))
 
 
 def test_notes_of_a_window_that_is_no_run_yet_are_kept(kept: Store) -> None:
