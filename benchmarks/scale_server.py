@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -28,7 +29,6 @@ _PLAIN: dict[str, Any] = {
     },
     "label/job/values": ["shop"],
     "status/buildinfo": {"version": "2.53.0"},
-    "query": {"resultType": "vector", "result": []},
 }
 
 
@@ -53,6 +53,20 @@ def matrix(series: int, start: float, end: float, step: float) -> bytes:
     return text.encode()
 
 
+def instant(series: int, query: str, now: float) -> bytes:
+    """An instant answer: the time, or the same series as a range answer."""
+    result: Any = [now, str(now)]
+    if query != "time()":
+        result = [
+            {"metric": {"job": "shop", "pod": f"shop-{number:05d}-abcde"}, "value": [now, "0.1"]}
+            for number in range(series)
+        ]
+    kind = "scalar" if query == "time()" else "vector"
+    return json.dumps(
+        {"status": "success", "data": {"resultType": kind, "result": result}}
+    ).encode()
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -68,6 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(urlsplit(self.path).path.removeprefix("/api/v1/"), parse_qs(body.decode()))
 
     def _answer(self, path: str, params: dict[str, list[str]]) -> None:
+        if path == "query":
+            self._send(instant(self.series, params["query"][0], time.time()))
+            return
         if path != "query_range":
             made = {"status": "success", "data": _PLAIN.get(path, [])}
             self._send(json.dumps(made).encode())

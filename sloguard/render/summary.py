@@ -57,7 +57,9 @@ def _slo_row(slo: Mapping[str, Any]) -> Row:
     series = slo["series"]
     # What was left out of the verdict is left out of the cells too.
     counted = [s for s in series if s.get("note") != IDLE_NOTE] or series
-    name = slo["name"] if len(series) < 2 else f"{slo['name']} ({len(series)} series)"
+    # Of many series the verdict tells the worst one by one, and how many there are beside them.
+    count = len(series) + slo.get("series_omitted", {}).get("count", 0)
+    name = slo["name"] if count < 2 else f"{slo['name']} ({count} series)"
     # The number nearest to its bound is the highest one, unless the objective is a lower bound.
     sign = -1.0 if str(slo.get("objective", "")).startswith(">") else 1.0
     cells = [_cell(counted, phase, slo.get("unit", ""), sign) for phase in PhaseName]

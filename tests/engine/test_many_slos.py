@@ -23,6 +23,7 @@ from sloguard.engine.rejudge import judge_kept
 from sloguard.engine.run import run
 from sloguard.engine.watch import MOST_READ
 from sloguard.engine.window import judge_streamed, judge_window
+from sloguard.render.summary import slo_rows
 from tests.fakes.simulation import START
 from tests.support.engine_world import World, ended, experiment, slo
 
@@ -185,6 +186,7 @@ def test_series_beyond_the_limit_are_counted_and_none_of_them_is_worse():
     for key in ("outcome", "score", "time_to_impact_seconds", "time_to_recover_seconds"):
         assert short[key] == whole[key], key
     assert "series_omitted" not in whole["slos"][0]
+    assert {row.name for row in slo_rows(short)} == {f"{one.name} (9 series)" for one in made.slos}
 
 
 @given(

@@ -167,7 +167,7 @@ def _slo(slo: Mapping[str, Any]) -> Json:
         "query": str(slo.get("query") or ""),
         "lookback_seconds": number(slo.get("lookback_seconds")),
         "step_seconds": number(slo.get("step_seconds")),
-        "series": len(slo.get("series") or ()),
+        "series": len(slo.get("series") or ()) + slo.get("series_omitted", {}).get("count", 0),
     }
 
 

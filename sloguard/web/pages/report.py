@@ -110,6 +110,7 @@ def _slo(slo: Mapping[str, Any]) -> dict[str, Any]:
         **slo,
         "shown": [_series(slo["name"], one, unit) for one in series[:MOST_SERIES]],
         "hidden": max(0, len(series) - MOST_SERIES),
+        "omitted": slo.get("series_omitted", {}).get("count", 0),
     }
 
 
