@@ -178,7 +178,7 @@ class Server(BaseApplication):
             "loglevel": "warning",
             "logger_class": _Log,
             "proc_name": "sloguard",
-            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - only a heartbeat
+            "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,  # noqa: S108 - only a heartbeat
             "post_fork": self._forked,
             "child_exit": _gone,
             "when_ready": lambda _server: ready(),

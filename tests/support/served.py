@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,19 @@ class Served:
     """A running service."""
 
     def __init__(
-        self, directory: Path, *flags: str, environ: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        *flags: str,
+        environ: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
     ) -> None:
-        """``environ``: what it gets beside a clean environment."""
+        """``environ``: what it gets beside a clean environment; ``within``: the command that becomes it."""
         self.directory, self.port = directory, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "sloguard", "serve", "--bind", f"127.0.0.1:{self.port}"]
         self.log = (directory / "log").open("wb")
         self.process = subprocess.Popen(
-            [*command, *flags],
+            [*within, *command, *flags],
             cwd=directory,
             env={**environment(directory), **(environ or {})},
             stderr=self.log,
