@@ -4,7 +4,7 @@ An annotation is made once, as far as Grafana allows: it is known by a tag of it
 it is made, because an answer may have been lost or its reader have died. Where two were made all the same
 (a server that had taken the first one only after it was looked for), the next message removes the later.
 One that is gone is made again by the next message of its run: Grafana may have lost its data. After the
-last message nothing touches it any more.
+last message nothing touches it any more; alerts that come later are one more message.
 """
 
 from __future__ import annotations

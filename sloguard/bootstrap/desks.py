@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from sloguard.bootstrap.running import new_run_id
 from sloguard.bootstrap.telling import writers
@@ -70,4 +71,16 @@ def alert_desk(settings: Settings, store: Store) -> AlertDesk:
         store,
         retention=retention_seconds(group.retention_days),
         most_refused=group.refused_kept,
+        late=_late(settings, store),
     )
+
+
+def _late(settings: Settings, store: Store) -> Callable[[str, Mapping[str, Any]], None]:
+    """What marks a run in Grafana once more when alerts came after its end."""
+    from sloguard.service.marks import CHANNEL, late_marks
+
+    def tell(run: str, document: Mapping[str, Any]) -> None:
+        if settings.grafana.url:
+            store.put(late_marks(store.messages(channel=CHANNEL, stream=run), document))
+
+    return tell

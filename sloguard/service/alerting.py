@@ -73,6 +73,7 @@ class AlertDesk:
     """Takes payloads from the inbox in the order in which they came.
 
     ``retention``: seconds that episodes are kept after they were last heard of, None: for ever.
+    ``late``: told of each run whose document got alerts after its end, with the new document.
     """
 
     def __init__(
@@ -84,12 +85,14 @@ class AlertDesk:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] = time.sleep,
+        late: Callable[[str, Mapping[str, Any]], None] = lambda _run, _document: None,
     ) -> None:
-        self._store = store
+        self._store, self._late = store, late
         self._retention, self._most_refused = retention, most_refused
         self._now, self._monotonic, self._pause = now, monotonic, pause
         self._pruned_at = float("-inf")
         self._failures: Counter[int] = Counter()
+        self._newest: Mapping[str, Any] | None = None
 
     def turn(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Work off what there is, unless it is to stop; how many payloads. Raises OutsideError where the store is
@@ -137,6 +140,7 @@ class AlertDesk:
     def _amend(self) -> None:
         """Runs that had ended when an alert came, or that were under way then and have ended since."""
         for run, turn in self._store.runs_to_amend(100):
+            self._newest = None
             try:
                 done = self._store.amend_run(run, turn, self._amended)
             except OutsideError:
@@ -146,12 +150,24 @@ class AlertDesk:
                 done = self._store.amend_run(run, turn, lambda _document, _episodes: None)
             if done:
                 log.info("run %s: alerts that came later are added", run, extra={"run": run})
+                self._tell(run)
 
     def _amended(
         self, document: Mapping[str, Any], episodes: Sequence[AlertEpisode]
     ) -> Mapping[str, Any] | None:
         made = amended(document, episodes)
-        return None if made is None else {**made, "amended_at": iso_time(self._now())}
+        self._newest = None if made is None else {**made, "amended_at": iso_time(self._now())}
+        return self._newest
+
+    def _tell(self, run: str) -> None:
+        """Others, of what was added. It is in the document whatever becomes of this."""
+        made, self._newest = self._newest, None
+        if made is None:
+            return
+        try:
+            self._late(run, made)
+        except Exception:
+            log.exception("run %s: nobody was told of the alerts that came later", run)
 
     def _prune(self) -> None:
         if self._monotonic() - self._pruned_at < PRUNE_SECONDS:

@@ -4,20 +4,21 @@ A message holds the whole annotation as it should be, so that any one of them is
 those before it. Its payload, times in seconds since the epoch, UTC::
 
     {"id": "RUN.during", "dashboard": "UID" | null, "panel": 4 | null, "time": 1.0, "time_end": 2.0 | null,
-     "tags": [the most important first], "text": HTML, "final": nothing follows}
+     "tags": [the most important first], "text": HTML, "final": it is over,
+     "late": with alerts that were told after the run}
 """
 
 from __future__ import annotations
 
 import hashlib
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sloguard.core import events
 from sloguard.core.model import PhaseName
-from sloguard.ports.outbox import Draft
+from sloguard.ports.outbox import Draft, Message
 from sloguard.service.announcing import Story
 
 CHANNEL = "grafana"
@@ -162,6 +163,51 @@ class Marks:
         link = f'<a href="{html.escape(self._base_url)}/runs/{run}">run {run}</a>'
         lines.append(link if self._base_url else f"run {run}")
         return "\n".join(lines)
+
+
+def late_marks(kept: Sequence[Message], document: Mapping[str, Any]) -> list[Draft]:
+    """Annotations of a run that has ended, with the alerts that were told of only since then.
+
+    ``kept``: the run's messages to Grafana, in any order; without one nothing is marked, and nothing is added.
+    The same alerts again are the same messages again.
+    """
+    late = _late_lines(document)
+    newest: dict[str, Message] = {}
+    for message in sorted(kept, key=lambda message: message.number):
+        if message.payload.get("final") and not message.payload.get("late"):
+            newest[str(message.payload["id"])] = message
+    if not late:
+        return []
+    told = hashlib.sha256("\n".join(late).encode()).hexdigest()[:16]
+    return [
+        Draft(
+            channel=CHANNEL,
+            key=f"{id}:late:{told}",
+            kind="annotation",
+            stream=message.stream,
+            payload={
+                **message.payload,
+                "text": "\n".join([str(message.payload["text"]), *late]),
+                "late": True,
+            },
+        )
+        for id, message in newest.items()
+    ]
+
+
+def _late_lines(document: Mapping[str, Any]) -> list[str]:
+    alerts = document.get("alerts") or ()
+    names = dict.fromkeys(str(a.get("name") or "an alert") for a in alerts if a.get("late"))
+    lines = []
+    if names:
+        shown = ", ".join(list(names)[:_MOST_TARGETS])
+        lines.append(f"alerts that were told only after the run: {shown}")
+    lines += [
+        f"with what came later {a.get('name')} would be {a['late_verdict']}: {a.get('late_reason')}"
+        for a in alerts
+        if a.get("late_verdict")
+    ]
+    return [html.escape(line[:_LONGEST_REASON], quote=False) for line in lines]
 
 
 def _state(phase: PhaseName, over: bool, ended: events.RunEnded | None) -> str:
