@@ -58,6 +58,19 @@ def rights_of(overlay: str, format_: str = "yaml") -> str:
     return ran.stdout
 
 
+def rights_of_executor() -> str:
+    """What the service needs to run Jobs, as ``sloguard rbac --executor`` says it."""
+    from sloguard.cli.rbac import command
+
+    arguments = ["--executor", "--name", "sloguard-executor"]
+    arguments += ["--service-account", "sloguard/sloguard"]
+    surroundings = {"SLOGUARD_CONFIG": None, "SLOGUARD_KUBERNETES_NAMESPACE": "sloguard"}
+    ran = click.testing.CliRunner().invoke(command, arguments, env=surroundings)
+    if ran.exit_code:
+        raise SystemExit(f"sloguard rbac --executor ended with {ran.exit_code}: {ran.output}")
+    return ran.stdout
+
+
 def rule_of() -> str:
     """sloguard's own alerts, as the Prometheus operator takes them."""
     groups = yaml.safe_load((ROOT / "rules" / "sloguard.yaml").read_text("utf-8"))
@@ -77,6 +90,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield ROOT / "deploy" / "components" / "monitoring" / "prometheusrule.yaml", head + rule_of()
     for file in sorted((ROOT / "grafana" / "dashboards").glob("*.json")):
         yield COMPONENTS / "grafana" / "dashboards" / file.name, file.read_text("utf-8")
+    head = "# Made by 'python -m scripts.deploy' by 'sloguard rbac --executor'; do not edit.\n"
+    yield COMPONENTS / "kubernetes-executor" / "rbac.yaml", head + rights_of_executor()
     for overlay in ACCOUNTS:
         folder = home_of(overlay)
         head = "# Made by 'python -m scripts.deploy' from what the experiments here need; do not edit.\n"

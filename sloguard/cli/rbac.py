@@ -47,6 +47,11 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
     is_flag=True,
     help="Also what 'recover --cluster' takes; without an experiment, only that.",
 )
+@click.option(
+    "--executor",
+    is_flag=True,
+    help="Also what a service takes in its own namespace that runs Jobs (serve.executor: kubernetes).",
+)
 @click.option("--context", help="Only what is needed on this context of the kubeconfig.")
 @config_option
 @variable_options
@@ -68,15 +73,18 @@ def command(files: tuple[Path, ...], format_: str, **flags: Any) -> None:
     \b
       sloguard rbac experiment.yaml --service-account chaos/sloguard | kubectl apply -f -
       sloguard rbac experiments/*.yaml --recover --format text
+      sloguard rbac --executor --service-account sloguard/sloguard
     """
     account = _account(flags["account"])
     if not _NAME.fullmatch(flags["name"]):
         fail(f"--name: expected a name such as sloguard-shop, found {flags['name']}")
-    if not files and not flags["recover"]:
-        fail("name an experiment, or give --recover")
+    if not files and not flags["recover"] and not flags["executor"]:
+        fail("name an experiment, or give --recover or --executor")
     demands = _demands(files, account, flags)
     if flags["recover"]:
         demands = _with_recovery(demands)
+    if flags["executor"]:
+        demands = _with_executor(demands, account, flags)
     wanted = flags["context"]
     if wanted is not None:
         demands = [one for one in demands if one.context in (wanted, None)]
@@ -133,6 +141,18 @@ def _with_recovery(demands: Sequence[Demand]) -> list[Demand]:
     named = [place for place in places if place is not None]
     found = recovering(sorted(named) if demands and None not in places else None)
     return list(together([*demands, *found]))
+
+
+def _with_executor(
+    demands: Sequence[Demand], account: tuple[str, str] | None, flags: dict[str, Any]
+) -> list[Demand]:
+    """In the namespace of the Jobs, which is the service's own."""
+    from sloguard.engine.rights import executing, together
+
+    settings = settings_from(flags["config"])
+    inside = account[0] if account else ""
+    own = settings.executor.namespace or inside or settings.kubernetes.namespace or "default"
+    return list(together([*demands, *executing(own)]))
 
 
 def _shown(

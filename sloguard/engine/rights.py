@@ -15,10 +15,21 @@ from sloguard.core.model import Activity, Experiment
 from sloguard.engine.aliases import drivers_for, provider_of
 from sloguard.faults import marking
 from sloguard.ports import Cluster, ClusterError, ClusterNotFound, Resource
-from sloguard.ports.resources import ISTIO_VERSIONS, LEASES, NETWORK_POLICIES, virtual_services
+from sloguard.ports.resources import (
+    ISTIO_VERSIONS,
+    JOBS,
+    LEASES,
+    NETWORK_POLICIES,
+    PODS,
+    REPLICA_SETS,
+    virtual_services,
+)
 from sloguard.ports.rights import Call, Need, guessed, needs_of, on
 
 RECOVERY = "recovery"
+EXECUTOR = "executor"
+#: The Lease of the one service that looks after faults on the cluster.
+LEADER = "sloguard-janitor"
 #: How what sloguard's own faults leave on each kind is undone: changed back, made again, or deleted.
 _UNDOING = {
     **{kind.kind: ("patch", "create") for kind in marking.CHANGED},
@@ -205,3 +216,17 @@ def recovering(namespaces: Iterable[str] | None = None) -> Iterator[Demand]:
     needs += on(LEASES, "list", namespaces=places)
     for need in needs:
         yield Demand(None, need, (RECOVERY,))
+
+
+def executing(namespace: str) -> Iterator[Demand]:
+    """What a service takes in its own namespace that carries runs out by Jobs, and looks after faults on the
+    cluster with others like it: to make and follow Jobs, to see what its own pod is made of, to lead."""
+    needs: list[Need] = []
+    here = (namespace,)
+    needs += on(JOBS, "create", "get", "list", "delete", namespaces=here)
+    needs += on(PODS, "get", "list", namespaces=here)
+    needs += on(REPLICA_SETS, "get", namespaces=here)
+    needs += on(LEASES, "get", "update", namespaces=here, name=LEADER)
+    needs += on(LEASES, "create", namespaces=here)
+    for need in needs:
+        yield Demand(None, need, (EXECUTOR,))

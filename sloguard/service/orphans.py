@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sloguard.engine.recover_cluster import ClusterFault, recover_cluster
-from sloguard.ports import Clusters, Runs
+from sloguard.engine.rights import LEADER
+from sloguard.ports import ClusterForbidden, Clusters, Runs
 from sloguard.ports.orphans import Orphan, Orphans, OrphanState
 from sloguard.ports.service import Audit, AuditEntry, Leases
 
 log = logging.getLogger(__name__)
 
-LEASE = "sloguard-janitor"
 #: Whoever looks keeps others from it for so long, in seconds; prolonged with each fault.
 LEASE_SECONDS = 60.0
 #: What is over is forgotten after so long, in seconds.
@@ -27,7 +27,7 @@ _WHO = "janitor"
 _STATES = {"undone": OrphanState.UNDONE, "left": OrphanState.LEFT}
 
 
-class OrphanStore(Orphans, Audit, Runs, Protocol):
+class OrphanStore(Orphans, Audit, Runs, Leases, Protocol):
     """What this needs of the store."""
 
 
@@ -66,11 +66,19 @@ class OrphanWatch:
             return
         # Also where it fails: a cluster that is away is not asked all the time.
         self._look_at = self._monotonic() + self._every
-        if self._holds():
-            self._look()
+        try:
+            if self._holds():
+                self._look()
+        except ClusterForbidden as error:
+            # Rights do not come by waiting: this is told once, and looked at all the same.
+            self._say_blind(frozenset({str(error)}))
 
     def _holds(self) -> bool:
-        return self._leases.hold_lease(LEASE, self._name, LEASE_SECONDS)
+        try:
+            return self._leases.hold_lease(LEADER, self._name, LEASE_SECONDS)
+        except ClusterForbidden:
+            # Then at least one of those that share this store.
+            return self._store.hold_lease(LEADER, self._name, LEASE_SECONDS)
 
     def _look(self) -> None:
         # What has not ended is alive, or is finished by its ledger, which knows more than its objects do.
