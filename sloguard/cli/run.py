@@ -130,6 +130,7 @@ def _run(
 ) -> int:
     from sloguard.bootstrap import new_run_id, options, ports
     from sloguard.cli.telling import Telling
+    from sloguard.core.backlog import answers
     from sloguard.core.masking import Masker
     from sloguard.engine.control import Control
     from sloguard.ports import OutsideError
@@ -167,6 +168,8 @@ def _run(
     if keeping.whole:
         _write_charts(store, settings, ended)
         tell(f"run {ended.run}, kept in {store.where}; again: sloguard runs show {ended.run}")
+        for line in answers(experiment.tags, str(ended.outcome)):
+            tell(line)
     else:
         drawn = "" if settings.charts.directory is None else ", and has no charts"
         tell(

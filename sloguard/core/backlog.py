@@ -182,6 +182,13 @@ def ids_in(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag[len(TAG) :] for tag in tags if tag.startswith(TAG)))
 
 
+def answers(tags: Iterable[str], outcome: str) -> tuple[str, ...]:
+    """What a run with this outcome says of the hypotheses that its tags name, a line each."""
+    said = ANSWERS.get(outcome)
+    told = str(said) if said else f"as it was: a run that is {outcome} says nothing of it"
+    return tuple(f"hypothesis {one}: {told}" for one in ids_in(tags))
+
+
 def declared_ids(declared: Any) -> tuple[str, ...]:
     """The ids under ``backlog`` of an experiment's document; what fits nowhere is left out."""
     found = declared.get("backlog") if isinstance(declared, Mapping) else None
@@ -250,9 +257,7 @@ def standings(
     What was dropped comes last.
     """
     found = [standing(one, attempts, offered) for one in backlog.hypotheses]
-    found.sort(
-        key=lambda s: (s.status is Status.DROPPED, -s.hypothesis.risk, -s.hypothesis.impact)
-    )
+    found.sort(key=lambda s: (s.status is Status.DROPPED, -s.hypothesis.risk, -s.hypothesis.impact))
     return tuple(found)
 
 

@@ -13,6 +13,8 @@ from sqlalchemy import update
 from sloguard.adapters.store import Store
 from sloguard.adapters.store.tables import runs
 from sloguard.cli.backlog import command
+from sloguard.cli.main import cli
+from sloguard.spec import load, starter
 from tests.support import runs as made
 from tests.support.chaos_backlog import tagged
 from tests.support.empty_store import empty_store
@@ -188,3 +190,53 @@ def test_mistakes_are_a_line(place: Place, tmp_path: Path) -> None:
         assert "backlog.yaml has 1 problem" in found.stderr
     place.file.unlink()
     assert "no such file" in place.run("list").stderr
+
+
+# --- what other commands know of it ----------------------------------------------------------------
+
+
+def sloguard(*words: str) -> Result:
+    return CliRunner().invoke(cli, list(words))
+
+
+def test_validate_reads_a_backlog_and_knows_what_it_has_not(place: Place) -> None:
+    found = sloguard("validate", str(place.file))
+    assert (found.exit_code, ": ok" in found.stdout) == (0, True)
+    experiment = place.file.parent / "one.yaml"
+    assert sloguard("validate", str(experiment)).stdout.count("warning") == 1
+    experiment.write_text(EXPERIMENT.replace("one-lost", "one-lots"))
+    found = sloguard("validate", str(experiment))
+    assert "one.yaml:3:10: backlog: " in found.stdout
+    assert "has no hypothesis 'one-lots'; did you mean 'one-lost'?" in found.stdout
+    assert found.exit_code == 0
+    assert sloguard("validate", "--strict", str(experiment)).exit_code == 2
+    place.file.write_text(FILE.replace("likelihood: high", "likelihood: hgh"))
+    found = sloguard("validate", str(place.file))
+    assert found.exit_code == 2
+    assert "did you mean 'high'?" in found.stdout
+
+
+def test_a_backlog_is_not_run(place: Place) -> None:
+    found = sloguard("run", str(place.file), "--store", place.store)
+    assert found.exit_code == 2
+    assert "holds hypotheses and no experiment" in found.stderr
+
+
+def test_the_schema_is_printed() -> None:
+    schema = json.loads(sloguard("schema", "--backlog").stdout)
+    assert schema["title"] == "sloguard backlog"
+    assert "backlog" in json.loads(sloguard("schema").stdout)["$defs"]["experiment"]["properties"]
+
+
+def test_init_names_the_hypothesis_or_says_which_there_are(place: Place, tmp_path: Path) -> None:
+    config = tmp_path / "sloguard.yaml"
+    config.write_text(f"backlog: {{file: {place.file}}}\n")
+    new = str(tmp_path / "new.yaml")
+    found = sloguard("init", new, "--backlog", "mny", "--config", str(config))
+    assert (found.exit_code, "did you mean 'many'?" in found.stderr) == (2, True)
+    written = starter.write(starter.Choice("We believe: in many.", None, None, hypothesis="many"))
+    Path(new).write_text(written)
+    assert load(new).tags == ("backlog:many",)
+    Path(new).write_text(starter.write(starter.Choice("T", None, None)))
+    assert load(new).tags == ()
+    assert "# backlog: ID" in Path(new).read_text()

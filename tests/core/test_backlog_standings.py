@@ -13,6 +13,7 @@ from sloguard.core.backlog import (
     Offered,
     Standing,
     Status,
+    answers,
     ids_in,
     level_of,
     matrix,
@@ -142,6 +143,14 @@ def test_the_highest_risk_comes_first_and_of_equals_the_greater_impact() -> None
     found = standings(backlog, (), ())
     assert [s.hypothesis.id for s in found] == ["worst", "hard", "hard-too", "often", "low", "gone"]
     assert [level_of(r) for r in (25, 12, 11, 6, 5, 1)] == ["high", "high", "medium", "medium", "low", "low"]  # fmt: skip
+
+
+def test_a_run_says_in_a_line_what_it_answers() -> None:
+    tags = ("x", "backlog:a", "backlog:b")
+    assert answers(tags, "met") == ("hypothesis a: confirmed", "hypothesis b: confirmed")
+    assert answers(tags, "deviated")[0] == "hypothesis a: refuted"
+    assert answers(tags, "aborted")[0].startswith("hypothesis a: as it was")
+    assert answers(("x",), "met") == ()
 
 
 def test_next_is_the_highest_risk_of_each_kind() -> None:
