@@ -15,6 +15,7 @@ from sloguard.adapters.store.errors import OpenFaults, RunNotFound
 from sloguard.adapters.store.ids import new_run_id
 from sloguard.adapters.store.liveness import is_alive, myself
 from sloguard.core.model import Outcome, Verdict
+from sloguard.core.people import Ask, RunNote
 from sloguard.host.identity import Identity, identify
 from sloguard.ports import Intent
 from sloguard.ports.service import Window
@@ -199,9 +200,12 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(store: Store) -> 
         moment = {"opened_at": 1.0, "fault_at": 1.0, "expires_at": 9.0}
         store.open_window(Window(id=name, title="x", slos="shop", **moment))
         store.close_window(name, 2.0, not_before=3.0)
+        times = {"asked_at": 1.0, "until": 2.0}
+        store.open_ask(Ask(id=f"ask of {name}", run=name, title="x", digest="d", plan={}, **times))
+        store.add_note(RunNote(run=name, text="x", at=1.0, by="ada", written_at=1.0))
 
     # Everything that hangs on a run; what both runs have in common stands in none of these.
-    theirs = {"runs", "windows", "jobs", "answers"} | {
+    theirs = {"runs", "windows", "jobs", "answers", "notes"} | {
         name
         for name, table in metadata.tables.items()
         if any(key.column.table.name == "runs" for key in table.foreign_keys)
