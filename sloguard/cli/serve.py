@@ -226,7 +226,7 @@ def _serve(settings: Settings, config: Path | None, host: str, port: int) -> Non
 
     Server(
         make,
-        Dispatching(command, environ),
+        Dispatching(command, environ, drain=settings.serve.drain),
         bind=address,
         workers=settings.serve.workers,
         threads=threads,

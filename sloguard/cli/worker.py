@@ -114,7 +114,10 @@ def serve(until_eof: bool, store: str | None, config: Path | None) -> None:
         threading.Thread(target=_read_to_end, args=(stop,), daemon=True).start()
     made.start()
     stop.wait()
-    made.stop()
+    # Jobs are not this service's alone: they go on with any other one.
+    drain = settings.serve.drain if settings.serve.executor == "local" else 0.0
+    if not made.stop(abort=drain > 0, patience=drain) and drain:
+        log.error("runs are still under way after %g s: whoever recovers finishes them", drain)
 
 
 def _read_to_end(stop: threading.Event) -> None:

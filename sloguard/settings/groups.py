@@ -262,6 +262,13 @@ class ServeSettings:
         "whole",
         least=1,
     )
+    drain: float = setting(
+        0.0,
+        "How long a service that is told to end waits for the runs beside it, which it asks to stop and undo "
+        "(not for Jobs); 0: they go on, and the next service finds them, which no container lets them do.",
+        "duration",
+        least=0,
+    )
     max_queue: int = setting(100, "Runs that may wait; more are refused.", "whole", least=1)
     window_max: float = setting(
         4 * 3600.0,

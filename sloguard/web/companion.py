@@ -13,21 +13,25 @@ log = logging.getLogger("sloguard.web")
 _BACK_OFF = (0.0, 1.0, 5.0, 15.0, 60.0)
 #: One that has lived for so long has earned a fresh start.
 _SETTLED = 120.0
-#: It finishes what it is writing; its workers go on by themselves.
+#: It finishes what it is writing; its workers go on by themselves, or it waits for them longer.
 _PATIENCE = 20.0
 
 
 class Dispatching:
-    """Starts a command, and starts it again when it ends. It reads EOF where this process is gone."""
+    """Starts a command, and starts it again when it ends. It reads EOF where this process is gone.
+
+    ``drain`` (s): how much longer it may take to end.
+    """
 
     def __init__(
         self,
         command: Sequence[str],
         environ: Mapping[str, str],
         *,
+        drain: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._monotonic = monotonic
+        self._monotonic, self._patience = monotonic, _PATIENCE + drain
         self._command, self._environ = tuple(command), dict(environ)
         self._process: subprocess.Popen[bytes] | None = None
         self._started = float("-inf")
@@ -57,7 +61,7 @@ class Dispatching:
             log.error("the dispatcher of jobs cannot be started: %s", error)
 
     def ask_to_stop(self) -> None:
-        """It takes no more jobs, and ends; workers go on."""
+        """It takes no more jobs, and ends."""
         self._ending = True
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
@@ -68,7 +72,7 @@ class Dispatching:
         if self._process is None:
             return
         try:
-            self._process.wait(_PATIENCE)
+            self._process.wait(self._patience)
         except subprocess.TimeoutExpired:
             log.error("the dispatcher of jobs did not end in time")
             self._process.kill()

@@ -173,6 +173,10 @@ def test_settings_of_the_base_are_read(tmp_path: Path) -> None:
     settings = load_settings(DEPLOY / "base" / "sloguard.yaml", environ=home)
     assert settings.serve.auth == "on"
     assert settings.serve.bind == "0.0.0.0:8088"
+    # Runs undo within the time that their pod is given; the rest is for what the service itself has to finish.
+    deployment = yaml.safe_load((DEPLOY / "base" / "deployment.yaml").read_text("utf-8"))
+    grace = deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert 60 <= settings.serve.drain <= grace - 30
 
 
 def test_the_image_holds_pinned_packages_and_no_demo() -> None:
