@@ -217,12 +217,12 @@ def orphan_watch(
         name=name,
         every=group.every,
         namespaces=group.namespaces or None,
-        told=lambda orphan: _tell(settings, store, orphan),
+        told=lambda orphan: tell_orphan(settings, store, orphan),
         mended=mended,
     )
 
 
-def _tell(settings: Settings, store: Store, orphan: Orphan) -> None:
+def tell_orphan(settings: Settings, store: Store, orphan: Orphan) -> None:
     """People are told of a fault that could not be undone, as of a run that left one."""
     import time
 

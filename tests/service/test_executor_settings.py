@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sloguard.adapters.store import Store
 from sloguard.bootstrap import executor_misfits
-from sloguard.bootstrap.executing import job_shape
+from sloguard.bootstrap.executing import job_shape, orphan_watch, tell_orphan
+from sloguard.ports.orphans import Orphan, OrphanState
 from sloguard.settings import load_settings
 from tests.support.command import sloguard
 
@@ -57,3 +59,37 @@ def test_the_file_is_laid_over_what_is_made(tmp_path: Path) -> None:
     assert shape.over == {"spec": {"priorityClassName": "low"}}
     assert shape.tolerations[0]["effect"] == "NoSchedule"
     assert shape.limits == {"memory": "2Gi", "cpu": "1"}
+
+
+def test_people_are_told_of_a_fault_that_cannot_be_undone(tmp_path: Path) -> None:
+    file = tmp_path / "sloguard.yaml"
+    channel = "{type: http, url: 'http://127.0.0.1:9/x', when: action-needed}"
+    file.write_text(f"notify: {{channels: {{team: {channel}}}}}\n")
+    settings = load_settings(file, environ={})
+    orphan = Orphan(
+        id="one",
+        cluster="c",
+        run="a-run",
+        fault="istio.add_delay_fault",
+        target="VirtualService shop/checkout",
+        state=OrphanState.LEFT,
+        detail="it may not be patched",
+        by_hand="kubectl edit virtualservices checkout",
+    )
+    with Store(str(tmp_path / "runs.db")) as store:
+        for _ in range(2):
+            tell_orphan(settings, store, orphan)
+        message = store.take(["http:team"], holder="me", seconds=60.0)
+        assert message is not None
+        assert message.payload["event"] == "fault-left"
+        assert "VirtualService shop/checkout" in message.payload["headline"]
+        assert "by hand: kubectl edit virtualservices checkout" in message.payload["reason"]
+        assert store.take(["http:team"], holder="me", seconds=60.0) is None
+
+
+def test_nobody_looks_at_a_cluster_where_there_is_none(tmp_path: Path) -> None:
+    with Store(str(tmp_path / "runs.db")) as store:
+        for wanted, looks in (("auto", False), ("off", False), ("on", True)):
+            settings = load_settings(environ={"SLOGUARD_JANITOR_CLUSTER": wanted})
+            made = orphan_watch(settings, store, name="me", mended=lambda: None)
+            assert (made is not None) is looks

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sloguard.core.model import Verdict
 from sloguard.ports import Intent
+from sloguard.ports.orphans import Orphan, OrphanState
 from tests.support import runs as stored
 from tests.support.service import World, body_of
 
@@ -84,6 +85,19 @@ def test_what_is_left_behind_is_counted(world: World) -> None:
     world.store.intend(intent)
     world.store.close(RUN, "not-restored", "left", [])
     assert metrics(world)[key("sloguard_faults_left")] == 1
+
+
+def test_what_the_janitor_has_found_on_a_cluster_is_counted(world: World) -> None:
+    for id, state in (
+        ("1", OrphanState.LEFT),
+        ("2", OrphanState.UNDONE),
+        ("3", OrphanState.UNDONE),
+    ):
+        found = Orphan(id=id, cluster="c", run=RUN, fault="f", target="t", state=state)
+        world.store.keep_orphan(found)
+    found = metrics(world)
+    assert found[key("sloguard_orphaned_faults", state="left")] == 1
+    assert found[key("sloguard_orphaned_faults", state="undone")] == 2
 
 
 def test_requests_are_counted_by_endpoint_not_by_address(world: World) -> None:
