@@ -58,7 +58,7 @@ def test_one_limit_holds_for_all_replicas(ground: Ground, tmp_path: Path) -> Non
 def test_what_it_waits_for_is_told_and_in_the_end_it_is_given_up(
     followed: Followed, ground: Ground
 ) -> None:
-    ground.node()
+    followed.node()
     followed.followers = [followed.another(pending=1.0)]
     followed.ask("a-run")
     for attempt in (1, 2, 3):
@@ -92,7 +92,7 @@ def test_one_that_waits_for_a_node_can_be_cancelled(followed: Followed) -> None:
 def test_a_worker_that_was_evicted_is_known_to_be_dead_at_once(
     followed: Followed, ground: Ground
 ) -> None:
-    ground.node()
+    followed.node()
     followed.ask("a-run")
     followed.begun("a-run")
     followed.turn()
@@ -106,7 +106,7 @@ def test_a_worker_that_was_evicted_is_known_to_be_dead_at_once(
 
 def test_a_job_that_was_deleted_by_hand(followed: Followed, ground: Ground) -> None:
     """Its pod undoes; once that is gone, so is the worker."""
-    ground.node()
+    followed.node()
     followed.ask("a-run")
     followed.begun("a-run")
     (job,) = followed.jobs()
@@ -119,7 +119,7 @@ def test_a_job_that_was_deleted_by_hand(followed: Followed, ground: Ground) -> N
 
 
 def test_a_worker_whose_node_is_deleted(followed: Followed, ground: Ground) -> None:
-    node = ground.node()
+    node = followed.node()
     followed.ask("a-run")
     followed.begun("a-run")
     ground.eventually(lambda: followed.pod()["spec"].get("nodeName"))
@@ -136,7 +136,7 @@ def test_what_a_dead_replica_had_taken_and_not_started_is_given_back(followed: F
 
 
 def test_the_worker_of_an_older_taking_is_removed(followed: Followed, ground: Ground) -> None:
-    ground.node()
+    followed.node()
     followed.ask("a-run")
     followed.turn()
     old = followed.job("a-run")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sloguard.adapters.kubernetes_job_objects import JobShape
 from sloguard.adapters.kubernetes_jobs import KubernetesJobs
 from sloguard.adapters.store import Store
@@ -11,7 +13,7 @@ from sloguard.ports import Object
 from sloguard.ports.resources import JOBS, PODS
 from sloguard.ports.service import Job, JobRequest
 from sloguard.service.following import LOOK_SECONDS, Follower
-from tests.support.clusters import Ground
+from tests.support.clusters import LABEL, Ground
 
 NAME = "kubernetes::sloguard"
 
@@ -30,7 +32,11 @@ class Followed:
         """Another replica of the service; ``pending``: seconds of the cluster's clock."""
         executor = KubernetesJobs(
             lambda: self.ground.cluster,
-            JobShape(image="example.invalid/sloguard:1"),
+            # On nodes of the test alone: others would really look for the image.
+            JobShape(
+                image="example.invalid/sloguard:1",
+                node_selector={LABEL: self.ground.mark},
+            ),
             namespace=self.namespace,
             deadline=lambda _job: 600.0,
         )
@@ -83,6 +89,13 @@ class Followed:
     def pod(self) -> Object:
         """The one that there is."""
         return self.ground.eventually(lambda: self.ground.cluster.list(PODS, self.namespace))[0]
+
+    def node(self) -> str:
+        """A machine that takes the pod, and says of it what the test says; a real one's simulation lets pods of
+        Jobs succeed at once."""
+        if self.ground.double is None:
+            pytest.skip("what kubelets say of pods is said by the double alone")
+        return self.ground.node()
 
     def status(self, **status: object) -> None:
         """What a kubelet says of the one pod."""
