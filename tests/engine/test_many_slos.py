@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sloguard.core.condensing import Condensed
 from sloguard.core.document import document
 from sloguard.core.events import EvidenceCollected, Observed, PhaseStarted, RunEnded
-from sloguard.core.model import Budget, Outcome, PhaseRule, Phases, Slo, Timeline
+from sloguard.core.model import Budget, Outcome, PhaseRule, Phases, Slo, Timeline, Verdict
 from sloguard.core.objective import parse_objective
 from sloguard.core.series import Matrix, Sample, Vector, label_set
 from sloguard.core.windows import Grid
@@ -23,6 +23,7 @@ from sloguard.engine.rejudge import judge_kept
 from sloguard.engine.run import run
 from sloguard.engine.watch import MOST_READ
 from sloguard.engine.window import judge_streamed, judge_window
+from sloguard.ports import MetricsBusy
 from sloguard.render.summary import slo_rows
 from tests.fakes.simulation import START
 from tests.support.engine_world import World, ended, experiment, slo
@@ -297,3 +298,22 @@ def test_budgets_of_series_that_are_not_told_still_count():
     assert sum(len(r.series) for r in short.slos) == 18
     assert [e["guard"] for e in short.budget] == [e["guard"] for e in whole.budget]
     assert [e["spent_by_run"] for e in short.budget] == [e["spent_by_run"] for e in whole.budget]
+
+
+class Busy(Counting):
+    """Has too much to do whenever one of its queries is asked."""
+
+    def range(self, query: str, grid: Grid) -> Matrix:
+        if query == "many_3":
+            raise MetricsBusy("too many outstanding requests")
+        return super().range(query, grid)
+
+
+def test_a_query_that_the_server_is_too_busy_for_ends_no_other() -> None:
+    world = World()
+    made, timeline, chosen = window(world.metrics, world, 12)
+    facts, _ = judge_streamed(made, timeline, Busy(world.metrics), world.clock, chosen)
+    unknown = [r for r in facts.slos if r.verdict is Verdict.INCONCLUSIVE]
+    assert [r.name for r in unknown] == ["slo-003"]
+    assert "too many outstanding requests" in unknown[0].reason
+    assert {r.verdict for r in facts.slos if r is not unknown[0]} == {Verdict.MET}

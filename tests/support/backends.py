@@ -7,7 +7,6 @@ say: texts of errors, status codes, and what a query's parameters change.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 from tests.support.http_double import Answer, Line, Request, reply
@@ -36,15 +35,18 @@ class VictoriaMetrics:
         self._places = threading.BoundedSemaphore(at_once)
         self.at_once = at_once
         self.refused = 0
+        self._refusing = threading.Event()
 
     def __call__(self, request: Request) -> Answer:
         def write(line: Line) -> bool:
             if not self._places.acquire(blocking=False):
                 self.refused += 1
+                self._refusing.set()
                 return self._busy()(line)
             try:
-                # As long as it takes for others to come.
-                time.sleep(0.01)
+                # Until others have come, where there may be others.
+                if self.at_once < 100:
+                    self._refusing.wait(20)
                 return self._answer(request)(line)
             finally:
                 self._places.release()
@@ -100,13 +102,15 @@ class Mimir:
     def __init__(self, value: Value, *, longest: float = 0.0, lookback: float = 0.0) -> None:
         self._value, self._longest, self._lookback = value, longest, lookback
         self.outstanding = 0
+        self.retry_after = "0"
 
     def __call__(self, request: Request) -> Answer:
         if "x-scope-orgid" not in request.headers:
             return reply("no org id\n", 401, "text/plain; charset=utf-8")
         if self.outstanding:
             self.outstanding -= 1
-            return reply("too many outstanding requests", 429, "text/plain; charset=utf-8")
+            later = {"Retry-After": self.retry_after}
+            return reply("too many outstanding requests", 429, "text/plain; charset=utf-8", later)
         start, end, step = window(request)
         length = end - start + self._lookback
         if self._longest and length > self._longest:

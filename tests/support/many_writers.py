@@ -67,7 +67,7 @@ def work(store: Store, name: str, runs: int, told: Told, lock: threading.Lock) -
         if job is not None:
             assert store.job_started(job.id, job.claim)
             assert store.job_ended(job.id, JobState.ENDED, exit_code=0, claim=job.claim)
-        message = store.take([CHANNEL], holder=name, seconds=60)
+        message = store.take([CHANNEL], holder=name, seconds=3600)
         if message is not None:
             assert store.delivered(message.number, name)
         with lock:
