@@ -58,11 +58,11 @@ def rights_of(overlay: str, format_: str = "yaml") -> str:
     return ran.stdout
 
 
-def rights_of_executor() -> str:
+def rights_of_executor(format_: str = "yaml") -> str:
     """What the service needs to run Jobs, as ``sloguard rbac --executor`` says it."""
     from sloguard.cli.rbac import command
 
-    arguments = ["--executor", "--name", "sloguard-executor"]
+    arguments = ["--executor", "--name", "sloguard-executor", "--format", format_]
     arguments += ["--service-account", "sloguard/sloguard"]
     surroundings = {"SLOGUARD_CONFIG": None, "SLOGUARD_KUBERNETES_NAMESPACE": "sloguard"}
     ran = click.testing.CliRunner().invoke(command, arguments, env=surroundings)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.deploy import ACCOUNTS, rights_of
+from scripts.deploy import ACCOUNTS, rights_of, rights_of_executor
 from sloguard.ports import ClusterConflict, ClusterError, ClusterForbidden, ClusterUnauthorized
 from sloguard.ports.resources import PODS
 from tests.support.access import Right, may_reach, paths_of, rules_in, spread
@@ -27,10 +27,17 @@ RBAC = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBind
 WIDEST = "cluster and all beside it"
 
 
+BY_JOBS = "cluster, by Jobs"
+#: What has an account -> that account.
+ACTING = {**ACCOUNTS, BY_JOBS: ACCOUNTS["cluster"]}
+
+
 @cache
 def needs_of(overlay: str) -> tuple[dict[str, Any], ...]:
-    """What ``sloguard rbac`` says its experiments need, verb by verb."""
-    return tuple(json.loads(rights_of(overlay, "json"))["needs"])
+    """What ``sloguard rbac`` says its experiments need, verb by verb; and what Jobs take, if there are."""
+    jobs = json.loads(rights_of_executor("json"))["needs"] if overlay == BY_JOBS else []
+    own = "cluster" if overlay == BY_JOBS else overlay
+    return (*json.loads(rights_of(own, "json"))["needs"], *jobs)
 
 
 def right(stage: Stage, need: dict[str, Any]) -> Right:
@@ -109,14 +116,15 @@ def test_argos_objects_and_their_pods_are_admitted_too(ground: Ground, file: str
 @pytest.fixture
 def stage(ground: Ground, request: pytest.FixtureRequest) -> Stage:
     """The accounts and roles of an overlay."""
-    made = Stage(ground, built(f"overlays/{request.param}"))
+    name = request.param if request.param == BY_JOBS else f"overlays/{request.param}"
+    made = Stage(ground, built(name))
     made.apply(RBAC)
     return made
 
 
 def account_of(stage: Stage, overlay: str, folder: Path) -> Account:
     """With a token of its own; once the server has heard of its roles."""
-    account = stage.account(ACCOUNTS[overlay], folder)
+    account = stage.account(ACTING[overlay], folder)
     wanted = [right(stage, need) for need in needs_of(overlay)]
     account.soon(lambda: all(one.may(account.cluster) for one in wanted))
     return account
@@ -124,7 +132,7 @@ def account_of(stage: Stage, overlay: str, folder: Path) -> Account:
 
 def parametrized() -> Any:
     return pytest.mark.parametrize(
-        ("overlay", "stage"), [(o, o) for o in sorted(ACCOUNTS)], indirect=["stage"], ids=sorted(ACCOUNTS)
+        ("overlay", "stage"), [(o, o) for o in sorted(ACTING)], indirect=["stage"], ids=sorted(ACTING)
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ TOGETHER = {
     ),
     "namespace, watched": (["overlays/namespace"], ["components/monitoring"]),
     "namespace, with replicas": (["overlays/namespace"], ["components/postgresql"]),
+    "cluster, by Jobs": (["overlays/cluster"], ["components/kubernetes-executor"]),
     "cluster and all beside it": (
         ["overlays/cluster", "overlays/alertmanager"],
         [
