@@ -111,6 +111,15 @@ def test_hooks_get_their_arguments_and_what_they_ask_for(calls):
     assert given["before_method"]["experiment"]["title"] == "a small experiment"
 
 
+def test_every_look_under_the_fault_has_the_hooks_of_the_hypothesis(calls):
+    runtime = {"hypothesis": {"strategy": "during-method-only", "frequency": "15s"}}
+    _, events = run(busy(control(), runtime=runtime))
+    assert ended(events).outcome is Outcome.MET
+    looks = [hook for hook, *_ in calls if "hypothesis" in hook]
+    # The fault is held for 20 s.
+    assert looks == ["before_hypothesis", "after_hypothesis"] * 2
+
+
 def test_states_are_the_chaos_toolkits(calls):
     run(busy(control()))
     states = {hook: state for hook, _, state, _ in calls}

@@ -128,7 +128,7 @@ def test_the_frequency_of_the_file_is_the_rest_between_two_looks():
 )
 def test_the_first_look_that_is_not_met_ends_the_method_where_it_fails_fast(declared, outcome):
     world, called = World(), []
-    world.functions["ask"] = lambda stop: Result(0)
+    world.functions["ask"] = lambda stop: Result(0 if called else 1)
     world.functions["fault"] = lambda stop: called.append("fault")
     world.functions["later"] = lambda stop: called.append("later")
     world.functions["back"] = lambda stop: called.append("back")
