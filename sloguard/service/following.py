@@ -159,7 +159,8 @@ class Follower:
             return
         why = worker.detail if worker and worker.detail else "its worker is not there any more"
         log.warning("job %s: its worker is dead: %s", job.id, why, extra={"run": job.id})
-        if not job.abort_reason:
+        # One without a run has touched nothing, and is tried again.
+        if not job.abort_reason and self._jobs.run_outcome(job.id) is not None:
             self._jobs.ask_abort(job.id, why, _WHO)
 
     def _tidy(self, seen: Mapping[str, SeenWorker], mine: Mapping[str, Job]) -> None:

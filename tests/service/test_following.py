@@ -98,6 +98,7 @@ def test_a_worker_that_was_evicted_is_known_to_be_dead_at_once(
     followed.turn()
     assert followed.followers[0].gone == frozenset()
     followed.status(phase="Failed", reason="Evicted", message="The node was low on memory.")
+    followed.store.begin("a-run", "method[0]")
     followed.until(lambda: followed.followers[0].gone == {"a-run"})
     assert followed.ended == 1
     assert "Evicted: The node was low on memory." in followed.job("a-run").abort_reason
@@ -113,6 +114,7 @@ def test_a_job_that_was_deleted_by_hand(followed: Followed, ground: Ground) -> N
     ground.cluster.delete(
         JOBS, job["metadata"]["name"], followed.namespace, propagation="Background"
     )
+    followed.store.begin("a-run", "method[0]")
     followed.until(lambda: followed.followers[0].gone == {"a-run"})
     told = followed.job("a-run").abort_reason
     assert "its Job was deleted" in told or "not there any more" in told

@@ -12,6 +12,7 @@ import pytest
 
 from sloguard.adapters.store import Store
 from sloguard.host.identity import Identity, Machine, identify
+from sloguard.ports import Intent
 from sloguard.ports.service import AuditEntry, JobRequest, JobState, ServiceError, Window
 from sloguard.service.catalogue import Catalogue
 from sloguard.service.executor import Dispatcher, LocalExecutor
@@ -166,6 +167,53 @@ def test_silence_elsewhere_is_death_only_when_it_is_sure(house: House) -> None:
     janitor.turn()
     eventually(house.called)
     assert house.called() == "--elsewhere."
+
+
+def test_a_worker_elsewhere_that_is_known_to_be_over_is_dead_at_once(house: House) -> None:
+    for id in ("r1", "r2", "over"):
+        house.claimed(id, FAR, started=True)
+    house.run("r1", FAR, ended=False)
+    house.run("r2", FAR, ended=False)
+    house.run("over", FAR)
+    janitor = house.janitor(gone=lambda: {"r1", "over"})
+    janitor.turn()
+    eventually(house.called)
+    assert house.called() == "--over r1."
+    assert house.state("over") is JobState.ENDED
+    assert house.state("r2") is JobState.RUNNING
+
+
+def test_only_one_of_several_services_sees_to_those(house: House) -> None:
+    house.janitor("first").turn()
+    house.claimed("r1", FAR, started=True)
+    house.run("r1", FAR, ended=False)
+    second = house.janitor("second", gone=lambda: {"r1"})
+    second.turn()
+    assert not second.recovering
+    house.at += 31.0
+    second.turn()
+    eventually(house.called)
+    assert house.called() == "--over r1."
+
+
+def test_what_waits_for_a_pod_is_left_to_its_executor(house: House) -> None:
+    house.claimed("r1", gone())
+    house.janitor(followed="r1").turn()
+    assert house.state("r1") is JobState.STARTING
+
+
+def test_what_was_left_is_tried_again_when_asked(house: House) -> None:
+    janitor = house.janitor()
+    janitor.turn()
+    house.run("r1", gone(), ended=False)
+    house.store.intend(Intent("i-1", "r1", "method[0]", "processes.kill", "checkout", {}))
+    house.store.close("r1", "not-restored", "left", [])
+    janitor.turn()
+    assert house.called() == ""
+    janitor.try_again()
+    janitor.turn()
+    eventually(house.called)
+    assert house.called() == "--left-too."
 
 
 def test_after_the_store_was_away_the_silent_get_time_to_speak(house: House) -> None:
