@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -197,11 +198,12 @@ def declared_ids(declared: Any) -> tuple[str, ...]:
     return tuple(one for one in texts if re.fullmatch(ID_PATTERN, one))
 
 
+@lru_cache(maxsize=4096)
 def names_file(pattern: str, file: str) -> bool:
     """Whether a pattern of the backlog means this file: its path ends so, part by part.
 
     A run may have read its file elsewhere than the backlog stands; so much of the path has to be the same
-    as the pattern gives.
+    as the pattern gives. Remembered: many runs are of few files.
     """
     tail = "/".join(part for part in pattern.split("/") if part not in ("", ".", ".."))
     if not tail or not file:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Double, Integer, String, bindparam, literal, select
 
 from sloguard.adapters.store.reading import SUMMARY, ReadingPart
 from sloguard.adapters.store.tables import runs, tags
@@ -15,9 +15,30 @@ from sloguard.core.history import RunSummary
 if TYPE_CHECKING:
     from sloguard.adapters.store.base import AnySelect
 
-#: Databases take so many values in one question.
-_AT_ONCE = 500
-_ANSWERED = case((runs.c.outcome.in_(list(ANSWERS)), 1), else_=0)
+_FOR_EVER = 1e18
+
+
+def _newest(*, by_tag: bool, answered: bool) -> AnySelect:
+    """The newest runs of one tag or of one experiment, along its index; ``answered``: of those that were met or
+    deviated, the newest one."""
+    query: AnySelect = select(*SUMMARY)
+    key, until = bindparam("key", type_=String), bindparam("until", type_=Double)
+    if by_tag:
+        query = query.join(tags, tags.c.run == runs.c.id)
+        query = query.where(tags.c.tag == key, tags.c.at < until)
+        query = query.order_by(tags.c.at.desc(), tags.c.run.desc())
+    else:
+        query = query.where(runs.c.experiment == key, runs.c.started_at < until)
+        query = query.order_by(runs.c.id.desc())
+    query = query.where(runs.c.kind != literal("rejudge"))
+    if not answered:
+        return query.limit(bindparam("each", type_=Integer))
+    outcomes = [runs.c.outcome == literal(outcome) for outcome in ANSWERS]
+    return query.where(outcomes[0] | outcomes[1], runs.c.ended_at.is_not(None)).limit(literal(1))
+
+
+_BY_TAG, _ANSWERED_BY_TAG = (_newest(by_tag=True, answered=a) for a in (False, True))
+_BY_NAME, _ANSWERED_BY_NAME = (_newest(by_tag=False, answered=a) for a in (False, True))
 
 
 class BacklogPart(ReadingPart):
@@ -36,43 +57,22 @@ class BacklogPart(ReadingPart):
 
         ``until``: only those that started before. Newest first, each once.
         """
+        given = {"until": _FOR_EVER if until is None else until, "each": each}
+        asked = [
+            (statement, {**given, "key": key})
+            for keys, statements in (
+                (wanted, (_BY_TAG, _ANSWERED_BY_TAG)),
+                (names, (_BY_NAME, _ANSWERED_BY_NAME)),
+            )
+            for key in dict.fromkeys(keys)
+            for statement in statements
+        ]
         found: dict[str, Attempt] = {}
-        for key, values in ((tags.c.tag, wanted), (runs.c.experiment, names)):
-            for some in _parts(values):
-                for row in self._ranked(key, some, until, each):
+        for rows in self._database.moment(*asked) if asked else ():
+            for row in rows:
+                if row.id not in found:
                     found[row.id] = _attempt(RunSummary(**self._summary(row)))
         return tuple(found[id] for id in sorted(found, reverse=True))
-
-    def _ranked(
-        self, key: Any, values: Sequence[str], until: float | None, each: int
-    ) -> Sequence[Any]:
-        by_tag = key.table is tags
-        run = tags.c.run if by_tag else runs.c.id
-
-        def place(*within: Any) -> Any:
-            return func.row_number().over(partition_by=within, order_by=run.desc())
-
-        inner: AnySelect = select(
-            runs.c.id,
-            _ANSWERED.label("answered"),
-            place(key).label("place"),
-            # Judged and ended are two moments: of two one has ended.
-            place(key, _ANSWERED).label("among"),
-        ).where(key.in_(values), runs.c.kind != "rejudge")
-        if by_tag:
-            inner = inner.join(tags, tags.c.run == runs.c.id)
-        if until is not None:
-            inner = inner.where((tags.c.at if by_tag else runs.c.started_at) < until)
-        ranked = inner.subquery()
-        wanted = (ranked.c.place <= each) | ((ranked.c.answered == 1) & (ranked.c.among <= 2))
-        query = select(*SUMMARY).where(runs.c.id.in_(select(ranked.c.id).where(wanted)))
-        with self._database.reading() as connection:
-            return connection.execute(query).all()
-
-
-def _parts(values: Iterable[str]) -> Iterable[list[str]]:
-    unique = list(dict.fromkeys(values))
-    return (unique[start : start + _AT_ONCE] for start in range(0, len(unique), _AT_ONCE))
 
 
 def _attempt(run: RunSummary) -> Attempt:
