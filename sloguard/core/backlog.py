@@ -258,7 +258,18 @@ def standings(
 
     What was dropped comes last.
     """
-    found = [standing(one, attempts, offered) for one in backlog.hypotheses]
+    by_id: dict[str, list[Attempt]] = {}
+    by_file: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        by_file.setdefault(attempt.source, []).append(attempt)
+        for id in ids_in(attempt.tags):
+            by_id.setdefault(id, []).append(attempt)
+
+    def candidates(one: Hypothesis) -> list[Attempt]:
+        files = [f for f in by_file if any(names_file(p, f) for p in one.experiments)]
+        return [*by_id.get(one.id, ()), *(a for file in files for a in by_file[file])]
+
+    found = [standing(one, candidates(one), offered) for one in backlog.hypotheses]
     found.sort(key=lambda s: (s.status is Status.DROPPED, -s.hypothesis.risk, -s.hypothesis.impact))
     return tuple(found)
 

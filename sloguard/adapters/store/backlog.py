@@ -29,7 +29,7 @@ def _newest(*, by_tag: bool, answered: bool) -> AnySelect:
         query = query.order_by(tags.c.at.desc(), tags.c.run.desc())
     else:
         query = query.where(runs.c.experiment == key, runs.c.started_at < until)
-        query = query.order_by(runs.c.id.desc())
+        query = query.order_by(runs.c.started_at.desc(), runs.c.id.desc())
     query = query.where(runs.c.kind != literal("rejudge"))
     if not answered:
         return query.limit(bindparam("each", type_=Integer))
