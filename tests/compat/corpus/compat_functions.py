@@ -172,6 +172,11 @@ def asked() -> int:
     return _state["asked"]
 
 
+def well_but(bad: list[int]) -> bool:
+    """Well each time it is asked, but for these."""
+    return asked() not in bad
+
+
 def slow(name: str, after: Any = (), until: Any = (), seconds: float = 0.0) -> str:
     """Of each turn: what it waits for before it begins, and before it ends."""
     turn = _turns[name] = _turns.get(name, -1) + 1
