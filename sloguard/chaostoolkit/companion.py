@@ -37,6 +37,11 @@ from sloguard.engine.ports_bundle import Threads
 
 log = logging.getLogger("sloguard.chaostoolkit")
 
+_NOBODY = (
+    "it has to be approved, and inside 'chaos run' nobody can be asked: run it with 'sloguard run --approve', "
+    "or by the service"
+)
+
 
 @dataclass(slots=True)
 class Companion:
@@ -77,8 +82,12 @@ class Companion:
     # Before anything is touched.
 
     def begin(self) -> None:
-        """Ask Prometheus what a run has to know. Raises Refusal where nothing could be judged later."""
+        """Ask Prometheus what a run has to know. Raises Refusal where nothing could be judged later, and
+        for what has to be approved."""
         self._teller.started()
+        approval = self.experiment.approval
+        if approval is not None and approval.required:
+            raise self._refusal(_NOBODY)
         try:
             for problem in self._judging.begin():
                 self._teller.note(problem)

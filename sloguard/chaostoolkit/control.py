@@ -77,7 +77,7 @@ def before_experiment_control(
     **arguments: Any,
 ) -> None:
     """Read what is to be judged, and look whether it can be."""
-    if context.get("dry"):
+    if _is_dry(context):
         log.warning("sloguard: a dry run breaks nothing, and nothing is judged")
         return
     _held.lenient = arguments.get("inconclusive_fails", True) is False
@@ -132,7 +132,7 @@ def after_experiment_control(
     context: Mapping[str, Any], state: dict[str, Any], **_arguments: Any
 ) -> None:
     """Judge, and write the verdict into the journal."""
-    if context.get("dry"):
+    if _is_dry(context):
         return
     if _held.companion is None:
         _fail(state, _held.broken or "the control did not see the beginning of this run")
@@ -155,6 +155,14 @@ def cleanup_control() -> None:
 
 
 # What the hooks are made of.
+
+
+def _is_dry(experiment: Mapping[str, Any]) -> bool:
+    """Whether no action is carried out. Without its probes or pauses alone a run breaks as any other, and
+    a word in the file is nothing to the Chaos Toolkit: it heeds the value of its flag."""
+    from chaoslib.types import Dry
+
+    return experiment.get("dry") in (Dry.ACTIONS, Dry.ACTIVITIES)
 
 
 def _companion(

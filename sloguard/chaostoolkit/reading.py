@@ -22,7 +22,10 @@ from sloguard.documents.problems import DocumentError
 from sloguard.spec import load, parse_slos
 
 #: What sloguard reads of an experiment itself. Its activities are the Chaos Toolkit's.
-_OWN = ("title", "description", "tags", "contributions", "phases", "abort-when", "alerts", "budget")
+_OWN = (
+    *("title", "description", "tags", "contributions"),
+    *("phases", "abort-when", "alerts", "budget", "approval"),
+)
 
 
 class NothingToJudge(Exception):

@@ -151,6 +151,7 @@ CASES: Mapping[str, Case] = {
     ),
     "no data": Case(experiment("unknown")),
     "mistyped": Case(experiment("mistyped"), {"promteheus": "x"}),
+    "to be approved": Case(experiment("to be approved", approval={"required": True})),
     "not rolled back": Case(experiment("never"), flags=("--rollback-strategy", "never")),
     "failed action": Case(experiment("failed", method=[act("break", "exit 3")])),
     "dry": Case(experiment("dry"), flags=("--dry", "activities")),
@@ -383,6 +384,7 @@ def test_a_guard_ends_the_method_and_all_is_rolled_back(world: World, suffix: st
         ),
         ("no data", "the steady state was not met before the fault"),
         ("mistyped", "did you mean 'prometheus'"),
+        ("to be approved", "it has to be approved"),
         ("no slo", "there is no SLO to judge"),
     ],
 )
