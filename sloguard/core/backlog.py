@@ -157,8 +157,12 @@ class Standing:
     @property
     def unanswered(self) -> tuple[Attempt, ...]:
         """Runs after the deciding one that said nothing and are over; newest first."""
-        since = self.decided.run if self.decided else ""
-        return tuple(a for a in self.attempts if a.run > since and a.state != "running")
+        later = (
+            self.attempts
+            if self.decided is None
+            else self.attempts[: self.attempts.index(self.decided)]
+        )
+        return tuple(a for a in later if a.state != "running")
 
     @property
     def to_write(self) -> Status | None:
@@ -229,7 +233,8 @@ def standing(
 ) -> Standing:
     """``attempts``: any runs; those that do not test it are left out."""
     mine = [a for a in attempts if is_tested_by(hypothesis, ids_in(a.tags), a.source)]
-    mine = sorted({a.run: a for a in mine}.values(), key=lambda a: a.run, reverse=True)
+    # The ids of runs of the same second are in no order.
+    mine = sorted({a.run: a for a in mine}.values(), key=_began, reverse=True)
     decided = next((a for a in mine if a.answer is not None), None)
     return Standing(
         hypothesis=hypothesis,
@@ -238,6 +243,10 @@ def standing(
         attempts=tuple(mine),
         experiments=tuple(o for o in offered if is_tested_by(hypothesis, o.hypotheses, o.file)),
     )
+
+
+def _began(attempt: Attempt) -> tuple[float, str]:
+    return attempt.started_at, attempt.run
 
 
 def _status(hypothesis: Hypothesis, mine: Sequence[Attempt], decided: Attempt | None) -> Status:

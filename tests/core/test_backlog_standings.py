@@ -44,6 +44,16 @@ def test_met_confirms_and_deviated_refutes() -> None:
     assert stands(hypothesis(), attempt(1, "deviated")).status is Status.REFUTED
 
 
+def test_of_runs_of_the_same_second_the_one_that_began_later_counts() -> None:
+    first = attempt(1, "met")._replace(run="20260101T000000-ffffff", started_at=1.2)
+    second = attempt(1, "deviated")._replace(run="20260101T000000-000000", started_at=1.8)
+    third = attempt(1, "inconclusive")._replace(run="20260101T000000-aaaaaa", started_at=1.9)
+    found = stands(hypothesis(), first, third, second)
+    assert (found.status, found.decided) == (Status.REFUTED, second)
+    assert found.attempts == (third, second, first)
+    assert found.unanswered == (third,)
+
+
 @pytest.mark.parametrize(
     "state", ["inconclusive", "not-started", "aborted", "not-restored", "interrupted"]
 )
