@@ -159,9 +159,17 @@ class TestErrors:
         with pytest.raises(AnswerTooLarge, match="query timed out in"):
             hurried.range("count(rate(long[1h])) + count(rate(long[2h]))", Grid(T0, 1, 11_000))
 
-    def test_a_query_that_loads_too_much(self, start_prometheus: Start, tmp_path: Path) -> None:
-        written = write_openmetrics(tmp_path / "x.om", {"x{}": samples([1.0] * 500)})
+    def test_a_query_that_loads_too_much_is_asked_in_parts(
+        self, start_prometheus: Start, tmp_path: Path
+    ) -> None:
+        values = [float(n) for n in range(500)]
+        written = write_openmetrics(tmp_path / "x.om", {"x{}": samples(values)})
         server = start_prometheus(openmetrics=[written], flags=["--query.max-samples=100"])
+        assert client(server).range("x", Grid(T0, 5, 400)).values.tolist() == [values[:400]]
+
+    def test_a_point_that_loads_too_much(self, start_prometheus: Start, tmp_path: Path) -> None:
+        written = write_openmetrics(tmp_path / "x.om", {"x{}": samples([1.0] * 500)})
+        server = start_prometheus(openmetrics=[written], flags=["--query.max-samples=5"])
         with pytest.raises(AnswerTooLarge, match="too many samples"):
             client(server).range("x", Grid(T0, 5, 400))
 
