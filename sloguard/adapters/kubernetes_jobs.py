@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from sloguard.adapters.kubernetes_job_objects import (
     EXECUTOR,
@@ -22,6 +23,8 @@ from sloguard.ports.service import Job, SeenWorker, ServiceError, taking_of
 
 log = logging.getLogger(__name__)
 
+#: The server's times have to hold when a Job ends, too.
+LONGEST_SECONDS = 10 * 365 * 86400.0
 _MAKERS = {kind.kind: kind for kind in (REPLICA_SETS, STATEFUL_SETS)}
 
 
@@ -65,13 +68,17 @@ class KubernetesJobs:
 
     def body(self, job: Job) -> Object:
         """The Job as it will be sent. Raises ClusterError, and ValueError for settings that do not fit."""
-        cluster, seconds = self._cluster(), self._deadline(job)
+        cluster, seconds = self._cluster(), min(self._deadline(job), LONGEST_SECONDS)
+        namespace, home = self._namespace(), self._own_home()
+        if namespace != cluster.whereabouts().namespace:
+            # An owner in another namespace counts as one that is gone: the Job would be deleted at once.
+            home = replace(home, owner=None)
         return job_object(
             run=job.id,
             taking=taking_of(job.claim),
-            namespace=self._namespace(),
+            namespace=namespace,
             deadline=seconds,
-            home=self._own_home(),
+            home=home,
             shape=self._shape,
             expected_by=cluster.now() + seconds,
         )
@@ -170,7 +177,7 @@ def _plain(pod: Object) -> Object:
     spec = {
         k: v
         for k, v in pod["spec"].items()
-        if k not in ("nodeName", "priority", "preemptionPolicy")
+        if k not in ("nodeName", "priority", "preemptionPolicy", "ephemeralContainers")
     }
     added = {
         v["name"] for v in spec.get("volumes") or [] if v["name"].startswith("kube-api-access-")

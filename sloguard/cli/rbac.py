@@ -146,13 +146,14 @@ def _with_recovery(demands: Sequence[Demand]) -> list[Demand]:
 def _with_executor(
     demands: Sequence[Demand], account: tuple[str, str] | None, flags: dict[str, Any]
 ) -> list[Demand]:
-    """In the namespace of the Jobs, which is the service's own."""
+    """In the namespace of the service, and in that of its Jobs, where this is another one."""
     from sloguard.engine.rights import executing, together
 
     settings = settings_from(flags["config"])
     inside = account[0] if account else ""
-    own = settings.executor.namespace or inside or settings.kubernetes.namespace or "default"
-    return list(together([*demands, *executing(own)]))
+    named, jobs = settings.kubernetes.namespace, settings.executor.namespace
+    own = inside or named or jobs or "default"
+    return list(together([*demands, *executing(own, jobs=jobs, leads=named)]))
 
 
 def _shown(

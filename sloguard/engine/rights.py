@@ -218,15 +218,19 @@ def recovering(namespaces: Iterable[str] | None = None) -> Iterator[Demand]:
         yield Demand(None, need, (RECOVERY,))
 
 
-def executing(namespace: str) -> Iterator[Demand]:
+def executing(namespace: str, *, jobs: str = "", leads: str = "") -> Iterator[Demand]:
     """What a service takes in its own namespace that carries runs out by Jobs, and looks after faults on the
-    cluster with others like it: to make and follow Jobs, to see what its own pod is made of, to lead."""
+    cluster with others like it: to make and follow Jobs, to see what its own pod is made of, to lead.
+
+    ``jobs``: where the Jobs are; ``leads``: where the Lease is. Empty: in its own namespace too.
+    """
     needs: list[Need] = []
-    here = (namespace,)
-    needs += on(JOBS, "create", "get", "list", "delete", namespaces=here)
-    needs += on(PODS, "get", "list", namespaces=here)
+    its, here, there = (leads or namespace,), (namespace,), (jobs or namespace,)
+    needs += on(JOBS, "create", "get", "list", "delete", namespaces=there)
+    needs += on(PODS, "list", namespaces=there)
+    needs += on(PODS, "get", namespaces=here)
     needs += on(REPLICA_SETS, "get", namespaces=here)
-    needs += on(LEASES, "get", "update", namespaces=here, name=LEADER)
-    needs += on(LEASES, "create", namespaces=here)
+    needs += on(LEASES, "get", "update", namespaces=its, name=LEADER)
+    needs += on(LEASES, "create", namespaces=its)
     for need in needs:
         yield Demand(None, need, (EXECUTOR,))

@@ -6,10 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sloguard.core.model import Activity, Experiment
+from sloguard.core.objective import ObjectiveError, parse_duration
 from sloguard.engine.options import Options
 
 #: An activity that says of itself how long it may take has a number under one of these names.
-_NAMED = ("timeout", "duration", "seconds", "wait", "patience")
+_NAMED = (
+    "timeout",
+    "duration",
+    "seconds",
+    "wait",
+    "patience",
+    "grace",
+    "start_within",
+    "back_within",
+    "request_timeout",
+)
 #: One that says nothing, seconds.
 UNKNOWN_SECONDS = 3600.0
 #: What sloguard's own functions take at most beside the time that they are given: looking, waiting for what they did.
@@ -37,7 +48,7 @@ def longest(experiment: Experiment, options: Options) -> float:
         + max(phases.during, method)
         + phases.after
         + probes
-        + undo * max(len(experiment.method), 1)
+        + undo * max(sum(_injections(activity) for activity in experiment.method), 1.0)
         + rollbacks
         + options.metrics_patience
         + MARGIN_SECONDS
@@ -54,26 +65,46 @@ def _together(activities: Sequence[Activity]) -> float:
 
 def _of(activity: Activity) -> float:
     provider = activity.provider
-    given = provider.get("arguments")
-    arguments: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
-    found = [_number(place.get(name)) for place in (provider, arguments) for name in _NAMED]
+    its = provider.get("arguments")
+    arguments: Mapping[str, Any] = its if isinstance(its, Mapping) else {}
+    given = [place.get(name) for place in (provider, arguments) for name in _NAMED]
+    found = [_number(value) for value in given]
     named = [seconds for seconds in found if seconds is not None]
     own = str(provider.get("module", "")).startswith(("sloguard.faults", "sloguard.probes"))
     if own or activity.runs_as:
-        return sum(named) + _OWN_SECONDS
+        # A text that is no length may become one only when the run begins.
+        unread = any(isinstance(value, str) and _number(value) is None for value in given)
+        unknown = UNKNOWN_SECONDS if unread else 0.0
+        return sum(named) + unknown + _OWN_SECONDS + _repeated(arguments)
     return max(named, default=UNKNOWN_SECONDS)
 
 
+def _repeated(arguments: Mapping[str, Any]) -> float:
+    """Of what draws one fault after the other: the pauses between them."""
+    if arguments.get("every") is None:
+        return 0.0
+    return _seconds(arguments["every"]) * _times(arguments)
+
+
+def _injections(activity: Activity) -> float:
+    """How often it injects at most, by what it declares: each of these has to be undone."""
+    arguments = activity.provider.get("arguments")
+    return _times(arguments) if isinstance(arguments, Mapping) else 1.0
+
+
+def _times(arguments: Mapping[str, Any]) -> float:
+    try:
+        return max(float(arguments.get("times") or 1), 1.0)
+    except (TypeError, ValueError):
+        return 1.0  # the function itself refuses it
+
+
 def _number(value: Any) -> float | None:
-    """As experiments write lengths: ``30``, ``30s``, ``5m``; None for what is none, or not known yet."""
-    if isinstance(value, bool) or value is None:
+    """As experiments write lengths: ``30``, ``30s``, ``1h30m``; None for what is none, or not known yet."""
+    try:
+        return parse_duration(value)
+    except ObjectiveError:
         return None
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, str) and value[:-1].replace(".", "", 1).isdigit():
-        scale = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(value[-1])
-        return None if scale is None else float(value[:-1]) * scale
-    return None
 
 
 def _seconds(value: float | str) -> float:

@@ -18,7 +18,8 @@ from sloguard.adapters.kubernetes_job_objects import (
     laid_over,
     toleration,
 )
-from sloguard.adapters.kubernetes_jobs import home_of
+from sloguard.adapters.kubernetes_jobs import KubernetesJobs, home_of
+from sloguard.ports.jobs import Job, JobState
 from sloguard.ports.resources import JOBS
 from tests.support.clusters import Ground
 
@@ -173,6 +174,33 @@ def test_it_belongs_to_the_deployment_and_not_to_a_rollout(ground: Ground) -> No
     assert (home.owner["kind"], home.owner["uid"]) == ("Deployment", deployment["metadata"]["uid"])
     assert home.template["spec"]["containers"][0]["name"] == "sloguard"
     assert "nodeName" not in home.template["spec"]
+
+
+@pytest.mark.cluster
+def test_a_job_in_another_namespace_has_no_owner_there(ground: Ground) -> None:
+    """Who has an owner that its own namespace does not have is collected as garbage."""
+    ground.node()
+    namespace, elsewhere = ground.namespace("chaos"), ground.namespace("jobs")
+    ground.deployment(namespace, "sloguard", replicas=1)
+    (pod,) = ground.pods(namespace)
+    here = _Inside(ground.cluster, namespace, pod["metadata"]["name"])
+    job = Job(id=ID, state=JobState.STARTING, requested_at=0.0, claim="secret")
+
+    def body(where: str, deadline: float = 60.0) -> Any:
+        executor = KubernetesJobs(
+            lambda: here,  # type: ignore[arg-type,return-value]  # a cluster, seen from one of its pods
+            JobShape(),
+            namespace=where,
+            deadline=lambda _job: deadline,
+        )
+        return executor.body(job)
+
+    for where in ("", namespace):
+        (owner,) = body(where)["metadata"]["ownerReferences"]
+        assert owner["kind"] == "Deployment"
+    assert "ownerReferences" not in body(elsewhere)["metadata"]
+    made = body(elsewhere, float("inf"))
+    assert made["spec"]["activeDeadlineSeconds"] < 2**31
 
 
 class _Inside:

@@ -142,6 +142,25 @@ def test_what_recovery_takes(tmp_path):
     assert [r["kind"] for r in yaml.safe_load_all(named.out)] == ["Role"]
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_service_takes_that_runs_jobs_in_another_namespace(tmp_path, elsewhere):
+    """What it is made of, and its Lease, stay where it is itself."""
+    env = {"SLOGUARD_EXECUTOR_NAMESPACE": "jobs"} if elsewhere else {}
+    given = ("--executor", "--service-account", "sloguard/service", "--format", "json")
+    ran = sloguard("rbac", *given, home=tmp_path, env=env)
+    assert ran.code == 0, ran.err
+    roles = {
+        m["metadata"]["namespace"]: {r for rule in m["rules"] for r in rule["resources"]}
+        for m in json.loads(ran.out)["manifests"]
+        if m["kind"] == "Role"
+    }
+    all_of_them = {"pods", "replicasets", "jobs", "leases"}
+    if elsewhere:
+        assert roles == {"sloguard": all_of_them - {"jobs"}, "jobs": {"pods", "jobs"}}
+    else:
+        assert roles == {"sloguard": all_of_them}
+
+
 def test_an_experiment_that_touches_no_cluster_needs_nothing(tmp_path):
     method = [action("load", "sloguard.faults.processes", "kill", pid=1)]
     ran = rbac(

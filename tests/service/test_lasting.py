@@ -31,3 +31,36 @@ def test_each_part_counts() -> None:
     assert longest(asked, options) == base - options.approval_within + 7200
     rolled = replace(short, rollbacks=(unknown,))
     assert longest(rolled, options) == base + 3 * options.rollback_timeout
+
+
+def test_lengths_are_read_as_faults_read_them() -> None:
+    """What is not known to end has its hour; what says more than that is given more."""
+    options, short = Options(), Experiment(title="t", phases=Phases(10, 20, 30))
+    base = longest(short, options) - 20
+    abort = activity(
+        type="python",
+        module="sloguard.faults.istio",
+        arguments={"duration": "1h30m", "start_within": "10m"},
+    )
+    assert longest(replace(short, method=(abort,)), options) >= base + 6000
+    later = activity(
+        type="python", module="sloguard.faults.load", arguments={"duration": "${how_long}"}
+    )
+    assert longest(replace(short, method=(later,)), options) >= base + UNKNOWN_SECONDS
+    endless = activity(type="process", path="x", timeout=float("inf"))
+    assert longest(replace(short, method=(endless,)), options) == base + UNKNOWN_SECONDS
+    paused = replace(endless, pause_after="1h30m")
+    assert longest(replace(short, method=(paused,)), options) == base + UNKNOWN_SECONDS + 5400
+
+
+def test_chaos_that_is_drawn_again_and_again_has_the_time_between() -> None:
+    options, short = Options(), Experiment(title="t", phases=Phases(10, 20, 30))
+    drawn = activity(
+        type="python",
+        module="sloguard.faults.random",
+        arguments={"times": 60, "every": "10m", "faults": []},
+    )
+    once = activity(type="python", module="sloguard.faults.random", arguments={"faults": []})
+    some, one = (longest(replace(short, method=(a,)), options) for a in (drawn, once))
+    undo = max(options.undo_patience, options.undo_attempts * options.undo_timeout)
+    assert some - one == 60 * 600 + 59 * undo
