@@ -83,23 +83,30 @@ def with_people(
         approvals = stored_approvals(settings, store, requester=person(), run=chosen.run)
         made = replace(made, approvals=approvals)
     elif asked and terminal is not None:
-        made = replace(made, approvals=TerminalApprovals(terminal))
+        made = replace(
+            made, approvals=TerminalApprovals(terminal, four_eyes=settings.approvals.four_eyes)
+        )
     if flags["step_by_step"] and terminal is not None:
         made = replace(made, steps=TerminalSteps(terminal))
     return made, replace(chosen, approval=approval), terminal
 
 
 class TerminalApprovals:
-    """ports.people.Approvals: whoever sits at the terminal."""
+    """ports.people.Approvals: whoever sits at the terminal. ``four_eyes``: they have started the run, and
+    somebody else has to approve it."""
 
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
+    def __init__(self, terminal: Terminal, *, four_eyes: bool = False) -> None:
+        self._terminal, self._four_eyes = terminal, four_eyes
 
     def open(self, ask: Ask) -> str:
         """Raises OutsideError where the person here may not, or is not enough."""
         from sloguard.ports import OutsideError
 
         who = person()
+        if self._four_eyes:
+            raise OutsideError(
+                f"{who} has started this run; somebody else has to approve it: use --approve-by-link"
+            )
         if ask.by and who not in ask.by:
             raise OutsideError(
                 f"{who} may not approve it; those who may: {', '.join(ask.by)}: use --approve-by-link"

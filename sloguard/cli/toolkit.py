@@ -126,6 +126,11 @@ def as_flagged(
         chosen = {key: value for key, value in values.items() if value is not None}
         if chosen:
             runtime[section] = {**(runtime.get(section) or {}), **chosen}
+    if flags["compat"] and flags["step_by_step"]:
+        # Whoever may abort at each step is promised that everything is undone then.
+        rollbacks = runtime.get("rollbacks") or {}
+        if rollbacks.get("strategy", "default") in ("default", "deviated"):
+            runtime["rollbacks"] = {**rollbacks, "strategy": "always"}
     if runtime == experiment.runtime:
         return experiment
     declared = {**experiment.declared, "runtime": runtime}

@@ -15,9 +15,12 @@ import pytest
 from sloguard.adapters.store import Store
 from sloguard.cli.asking import Terminal
 from sloguard.cli.people import TerminalApprovals, understood
+from sloguard.cli.toolkit import as_flagged
 from sloguard.core.people import Ask, Step
+from sloguard.engine.toolkit import rollback_strategy
 from sloguard.ports import OutsideError
 from sloguard.ports.people import AskState
+from sloguard.spec import load
 from tests.support.command import sloguard, start
 from tests.support.terminals import AtTerminal
 
@@ -162,6 +165,41 @@ def test_one_person_at_a_terminal_is_not_enough_where_others_are_wanted(more: An
     ask = Ask(id="q", run="r", title="t", digest="d", plan={}, asked_at=1.0, until=2.0, **more)
     with pytest.raises(OutsideError, match="--approve-by-link"):
         TerminalApprovals(Script()).open(ask)
+
+
+def test_whoever_starts_a_run_is_not_asked_where_two_have_to_look(tmp_path: Path) -> None:
+    file = experiment(tmp_path)
+    (tmp_path / "sloguard.yaml").write_text("approvals: {four_eyes: true}")
+    with AtTerminal("run", str(file), "--approve", home=tmp_path) as at:
+        assert at.ended() == 12
+    assert "has started this run; somebody else has to approve it: use --approve-by-link" in (
+        " ".join(at.screen.split())
+    )
+    assert injected(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "flag", "counts"),
+    [
+        (None, None, "always"),
+        (None, "deviated", "always"),
+        ("default", None, "always"),
+        ("never", None, "never"),
+        ("default", "never", "never"),
+    ],
+)
+def test_an_abort_at_a_step_rolls_back_also_as_chaos_run(
+    declared: str | None, flag: str | None, counts: str
+) -> None:
+    runtime = {} if declared is None else {"rollbacks": {"strategy": declared}}
+    plain = load({"title": "t", "description": "d", "method": [], "runtime": runtime})
+    nothing = ("hypothesis_strategy", "hypothesis_frequency", "fail_fast")
+    flags = {**dict.fromkeys(nothing), "rollback_strategy": flag, "compat": True}
+    stepped = as_flagged(plain, {**flags, "step_by_step": True}, {})
+    assert rollback_strategy(stepped) == counts
+    assert stepped.declared["runtime"]["rollbacks"]["strategy"] == counts
+    alone = as_flagged(plain, {**flags, "step_by_step": False}, {})
+    assert rollback_strategy(alone) == (flag or declared or "default")
 
 
 def test_a_terminal_that_closes_undoes_everything(tmp_path: Path) -> None:
