@@ -17,9 +17,17 @@ from sloguard.adapters.kubernetes_job_objects import (
     job_object,
 )
 from sloguard.adapters.kubernetes_job_states import seen
-from sloguard.ports import Cluster, ClusterError, ClusterExists, ClusterNotFound, Object
+from sloguard.ports import (
+    Cluster,
+    ClusterError,
+    ClusterExists,
+    ClusterForbidden,
+    ClusterNotFound,
+    ClusterUnreachable,
+    Object,
+)
 from sloguard.ports.resources import JOBS, PODS, REPLICA_SETS, STATEFUL_SETS
-from sloguard.ports.service import Job, SeenWorker, ServiceError, taking_of
+from sloguard.ports.service import Job, NoPlaceNow, SeenWorker, ServiceError, taking_of
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +62,8 @@ class KubernetesJobs:
         return job_name(job.id, taking_of(job.claim))
 
     def start(self, job: Job) -> str:
-        """Make the Job, or find that it was made; its name. Raises ServiceError where it is not there."""
+        """Make the Job, or find that it was made; its name. Raises ServiceError where it is not there;
+        NoPlaceNow where the cluster is away, or a quota of its is used up."""
         handle = self.handle_of(job)
         try:
             body = self.body(job)
@@ -63,7 +72,8 @@ class KubernetesJobs:
             log.info("job %s: %s is there already", job.id, handle)
         except (ClusterError, ValueError) as error:
             # Where the answer was lost it may be there all the same: its claim is void once this job has another.
-            raise ServiceError(f"no Job could be made: {error}") from error
+            kind = NoPlaceNow if _passes(error) else ServiceError
+            raise kind(f"no Job could be made: {error}") from error
         return handle
 
     def body(self, job: Job) -> Object:
@@ -129,6 +139,12 @@ class KubernetesJobs:
             if self._home is None:
                 self._home = home_of(self._cluster())
             return self._home
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same may be taken later."""
+    full = isinstance(error, ClusterForbidden) and "exceeded quota" in str(error)
+    return full or isinstance(error, ClusterUnreachable)
 
 
 def _taking(obj: Object) -> str:

@@ -14,7 +14,8 @@ class Executor(Protocol):
     """What carries jobs out: worker processes here, or Jobs of a cluster."""
 
     def start(self, job: Job) -> str:
-        """Start a worker for a claimed job; a handle by which it is found again. Raises ServiceError."""
+        """Start a worker for a claimed job; a handle by which it is found again. Raises ServiceError;
+        NoPlaceNow where it may be tried again later."""
         ...
 
     def alive(self, handle: str) -> bool:

@@ -15,6 +15,7 @@ from sloguard.ports.jobs import Job, JobKind, JobRequest, Jobs, JobState, taking
 from sloguard.ports.service_errors import (
     JobExists,
     KeyReused,
+    NoPlaceNow,
     QueueFull,
     ServiceError,
     TokenNotFound,
@@ -35,6 +36,7 @@ __all__ = [
     "Jobs",
     "KeyReused",
     "Leases",
+    "NoPlaceNow",
     "QueueFull",
     "Scope",
     "SeenWorker",

@@ -9,6 +9,10 @@ class ServiceError(OutsideError):
     """A request that the service cannot accept. The text says why, and what would be accepted."""
 
 
+class NoPlaceNow(ServiceError):
+    """What carries jobs out cannot take this one at the moment: it is away, or full. Nothing is wrong with the job."""
+
+
 class KeyReused(ServiceError):
     """An idempotency key came again with another request."""
 

@@ -14,6 +14,7 @@ from sloguard.ports.service import (
     Job,
     Jobs,
     JobState,
+    NoPlaceNow,
     SeenWorker,
     ServiceError,
     SharedExecutor,
@@ -32,6 +33,8 @@ MISSING_SECONDS = 10.0
 START_SECONDS = 120.0
 #: One that nobody waits for any more may be about to end by itself, for so long, in seconds.
 STRAY_SECONDS = 60.0
+#: A job that nothing could take looks again after so long, in seconds.
+AGAIN_SECONDS = 10.0
 _UNDER_WAY = (JobState.STARTING, JobState.RUNNING)
 _WHO = "executor"
 
@@ -53,8 +56,9 @@ class Follower:
         pending: float = 300.0,
         ended: Callable[[], object] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._jobs, self._executor = jobs, executor
+        self._jobs, self._executor, self._now = jobs, executor, now
         self._name, self._limit, self._pending = name, limit, pending
         self._ended, self._monotonic = ended, monotonic
         self._look_at = monotonic()
@@ -81,7 +85,8 @@ class Follower:
         """Look after the workers, and take what may start. Raises OutsideError where the store or the
         cluster is away."""
         while take and (job := self._jobs.claim(self._name, limit=self._limit)):
-            self._start(job)
+            # What has no place for this one has none for those behind it.
+            take = self._start(job)
         if self._monotonic() >= self._look_at:
             self._look_at = self._monotonic() + LOOK_SECONDS
             self._look()
@@ -89,15 +94,25 @@ class Follower:
     def stop_all(self) -> None:
         """Nothing: the workers are not this process's alone, and other services go on with them."""
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: Job) -> bool:
+        """Whether it may be gone on with the next one."""
         try:
             handle = self._executor.start(job)
+        except NoPlaceNow as error:
+            log.warning("job %s waits: %s", job.id, error, extra={"run": job.id})
+            if self._jobs.abort_asked(job.id):
+                give_back(self._jobs, self._jobs.job(job.id) or job, str(error))
+            else:
+                at = self._now() + AGAIN_SECONDS
+                self._jobs.requeue(job.id, job.claim, str(error), not_before=at)
+            return False
         except ServiceError as error:
             log.error("job %s: %s", job.id, error, extra={"run": job.id})
             give_back(self._jobs, job, str(error))
-            return
+            return True
         log.info("job %s: worker %s", job.id, handle, extra={"run": job.id})
         self._look_at = min(self._look_at, self._monotonic() + LOOK_SECONDS)
+        return True
 
     def _look(self) -> None:
         # In this order: a worker that was over before its job was read cannot begin it any more.

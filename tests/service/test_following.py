@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sloguard.adapters.kubernetes_job_objects import RUN
+from sloguard.adapters.kubernetes_jobs import KubernetesJobs
+from sloguard.ports import ClusterForbidden, ClusterUnreachable, Object
 from sloguard.ports.resources import JOBS, NODES
-from sloguard.ports.service import JobState, taking_of
+from sloguard.ports.service import Job, JobState, taking_of
 from tests.support.clusters import Ground
 from tests.support.followed import Followed
 
@@ -160,3 +162,52 @@ def test_jobs_of_another_store_are_left_alone(followed: Followed, tmp_path: Path
         other.turn()
     assert len(followed.jobs()) == 1
     other.store.dispose()
+
+
+class Refusing(KubernetesJobs):
+    """Says of every Job what a test says of it."""
+
+    error: Exception = ClusterUnreachable("connection refused")
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    def body(self, _job: Job) -> Object:
+        self.meanwhile()
+        raise self.error
+
+
+def test_a_cluster_that_is_away_or_full_costs_no_job_an_attempt(followed: Followed) -> None:
+    """Else a restart of the API server would end the whole queue."""
+    followed.ask("a-run")
+    followed.ask("b-run")
+    follower = followed.another(kind=Refusing)
+    executor = follower._executor
+    assert isinstance(executor, Refusing)
+    follower.turn()
+    job = followed.job("a-run")
+    assert (job.state, job.attempts) == (JobState.QUEUED, 0)
+    assert job.not_before > job.requested_at, "it looks again later"
+    assert "connection refused" in job.detail
+    assert followed.job("b-run").detail == "", "the next one would find the same"
+    # As if the time were always over at once.
+    followed.ahead = -3600.0
+    full = 'jobs.batch "x" is forbidden: exceeded quota: few, requested: count/jobs.batch=1'
+    executor.error = ClusterForbidden(full, status=403)
+    for _ in range(5):
+        follower.turn()
+    assert followed.job("b-run").state is JobState.QUEUED
+    # One that nobody wants any more does not wait.
+    executor.meanwhile = lambda: followed.store.ask_abort("a-run", "not today", "user:ada")
+    follower.turn()
+    job = followed.job("a-run")
+    assert (job.state, job.detail) == (JobState.CANCELLED, "not today")
+
+
+def test_what_is_refused_for_good_ends_after_three_attempts(followed: Followed) -> None:
+    followed.ask("a-run")
+    follower = followed.another(kind=Refusing)
+    assert isinstance(follower._executor, Refusing)
+    follower._executor.error = ClusterForbidden("jobs.batch is forbidden", status=403)
+    follower.turn()
+    job = followed.job("a-run")
+    assert (job.state, job.attempts) == (JobState.FAILED, 3)
+    assert "jobs.batch is forbidden" in job.detail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -19,18 +20,23 @@ NAME = "kubernetes::sloguard"
 
 
 class Followed:
-    """``turn`` looks once; ``at`` is its clock, in seconds."""
+    """``turn`` looks once; ``at`` is its clock, in seconds, and ``ahead`` of ours that of the followers."""
 
     def __init__(self, ground: Ground, folder: Path, *, limit: int = 5) -> None:
-        self.ground, self.at = ground, 0.0
+        self.ground, self.at, self.ahead = ground, 0.0, 0.0
         self.namespace = ground.namespace("chaos")
         self.store = Store(str(folder / "runs.db"))
         self.ended = 0
         self.followers = [self.another(limit)]
 
-    def another(self, limit: int = 5, pending: float = 300.0) -> Follower:
+    def another(
+        self,
+        limit: int = 5,
+        pending: float = 300.0,
+        kind: type[KubernetesJobs] = KubernetesJobs,
+    ) -> Follower:
         """Another replica of the service; ``pending``: seconds of the cluster's clock."""
-        executor = KubernetesJobs(
+        executor = kind(
             lambda: self.ground.cluster,
             # On nodes of the test alone: others would really look for the image.
             JobShape(
@@ -48,6 +54,7 @@ class Followed:
             pending=pending,
             ended=self._count,
             monotonic=lambda: self.at,
+            now=lambda: time.time() + self.ahead,
         )
 
     def _count(self) -> None:
