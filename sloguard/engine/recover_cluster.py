@@ -114,6 +114,9 @@ def _undone(
         done = find_fault(str(entry.get("fault"))).undo(record, Context(cluster=clusters))
     except (FaultError, OutsideError) as error:
         return _told(entry, resource, obj, cluster, "left", str(error))
+    except Exception as error:  # noqa: BLE001 - one record that is damaged keeps nobody from the others
+        problem = f"its undo record cannot be used; was it changed by hand? ({error!r})"
+        return _told(entry, resource, obj, cluster, "left", problem)
     return _told(entry, resource, obj, cluster, "undone" if done else "nothing-to-undo", done)
 
 

@@ -123,10 +123,19 @@ def test_a_run_that_its_store_has_not_ended_is_its_ledgers(watched: Watched) -> 
     assert watched.seen()["spec"]["http"][0]["fault"]
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "{oops",
+        '[{"id": "x", "run": "r", "fault": "istio.add_delay_fault"}]',
+        '[{"id": "x", "run": "r", "fault": "istio.add_delay_fault", "changes": [{"path": ["spec", "http"], "item": 3}]}]',
+    ],
+    ids=["no JSON", "nothing changed", "not what it says"],
+)
 def test_what_cannot_be_undone_is_told_once_and_forgotten_when_it_is_gone(
-    watched: Watched, ground: Ground
+    watched: Watched, ground: Ground, damaged: str
 ) -> None:
-    _annotate(watched, "{oops")
+    _annotate(watched, damaged)
     watched.look()
     watched.look()
     assert [one.target for one in watched.told] == [f"VirtualService {watched.shop}/checkout"]
