@@ -138,10 +138,27 @@ def as_flagged(
 
 
 def _settings(file: Path | None, *, compat: bool) -> Mapping[str, Any]:
-    if file is not None:
-        return _mapping(file)
     usual = Path("~/.chaostoolkit/settings.yaml").expanduser()
-    return _mapping(usual) if compat and usual.is_file() else {}
+    if file is None and not (compat and usual.is_file()):
+        return {}
+    found = _mapping(file or usual)
+    _check_runtime(found.get("runtime"), file or usual)
+    return found
+
+
+def _check_runtime(runtime: Any, file: Path) -> None:
+    """As in an experiment: a mistyped strategy must not leave anything as it was broken."""
+    from sloguard.documents.problems import DocumentError
+    from sloguard.spec import load
+
+    try:
+        load({"title": "-", "description": "-", "method": [], "runtime": runtime}, environ={})
+    except DocumentError as error:
+        # Of a value that was read elsewhere no line is known.
+        found = (
+            replace(problem, file=str(file), line=None, column=None) for problem in error.problems
+        )
+        fail("; ".join(map(str, found)))
 
 
 def _mapping(file: Path) -> Mapping[str, Any]:

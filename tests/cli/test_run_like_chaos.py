@@ -88,6 +88,9 @@ def test_an_unreadable_experiment_is_1_with_compat(tmp_path: Path) -> None:
         (("--control-file", "broken.yaml"), "broken.yaml cannot be read: while parsing"),
         (("--settings", "odd.yaml", "--dry", "all"), "'all' is not one of 'probes', 'actions'"),
         (("--settings", "controls.yaml"), "'controls': expected a mapping of names"),
+        (("--settings", "number.yaml"), "number.yaml: runtime: found the number 5"),
+        (("--settings", "text.yaml"), "text.yaml: runtime.rollbacks: found the text 'always'"),
+        (("--settings", "never.yaml"), "runtime.rollbacks.strategy: found 'nevr'"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_touched(
@@ -98,6 +101,9 @@ def test_what_is_wrong_is_said_and_nothing_is_touched(
         "odd.yaml": "a: {type: python}\n",
         "broken.yaml": "a: [\n",
         "controls.yaml": "controls: [a]\n",
+        "number.yaml": "runtime: 5\n",
+        "text.yaml": "runtime: {rollbacks: always}\n",
+        "never.yaml": "runtime: {rollbacks: {strategy: nevr}}\n",
     }.items():
         (tmp_path / name).write_text(text)
     ran = run(tmp_path, *flags)
