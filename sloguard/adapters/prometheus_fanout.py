@@ -1,7 +1,8 @@
 """How many requests are under way at once: as many as are allowed, fewer while the server has too much.
 
 A server that answers "too many" is asked half as much at once, and one more again for every round that goes
-well; nothing is sent before the time that it asked for.
+well; nothing is sent before the time that it asked for, a minute at most: whoever is told of a day (by a proxy,
+by a clock that is wrong) would be blind for a day.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+
+#: However long the server asks to wait, it is asked again after so long, seconds.
+LONGEST_WAIT = 60.0
 
 
 class Fanout:
@@ -50,7 +54,7 @@ class Fanout:
             if not busy:
                 self._allowed = min(self._allowed + 1.0 / self._allowed, float(self.most))
             else:
-                self._not_before = max(self._not_before, self._now() + wait)
+                self._not_before = max(self._not_before, self._now() + min(wait, LONGEST_WAIT))
                 # Those that were under way together are one sign, not many.
                 if entered > self._shrunk_at:
                     self._allowed = float(max(self.allowed // 2, 1))

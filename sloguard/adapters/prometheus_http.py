@@ -262,10 +262,9 @@ def _is_error(body: bytearray) -> bool:
 
 def _seconds(text: str) -> float:
     """Retry-After: seconds, or the date until which to wait; 0 for what is neither."""
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
         return 0.0
-    return max(at.timestamp() - time.time(), 0.0)

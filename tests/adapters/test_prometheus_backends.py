@@ -9,6 +9,7 @@ import pytest
 
 from sloguard.adapters.prometheus import Prometheus, PrometheusSettings
 from sloguard.adapters.prometheus_fanout import Fanout
+from sloguard.adapters.prometheus_http import _seconds as asked_to_wait
 from sloguard.adapters.prometheus_limits import is_busy, limit_of
 from sloguard.core.series import PARTIAL, Matrix
 from sloguard.core.windows import Grid
@@ -252,6 +253,25 @@ class TestFanout:
         assert fanout.enter(10) is None
         now[0] = 30.0
         assert fanout.enter(0) is not None
+
+    @pytest.mark.parametrize("wait", [86400.0, float("inf")])
+    def test_a_server_that_asks_for_a_day_is_asked_again_after_a_minute(self, wait: float) -> None:
+        now = [0.0]
+        fanout = Fanout(4, lambda: now[0])
+        entered = fanout.enter(0)
+        assert entered is not None
+        fanout.leave(entered, busy=True, wait=wait)
+        now[0] = 59.0
+        assert fanout.enter(0) is None
+        now[0] = 60.0
+        assert fanout.enter(0) is not None
+
+
+@pytest.mark.parametrize(
+    "written", ["", "soon", "²", "-5", "Mon, 99 Foo 2026", "Fri, 31 Dec 9999 23:59:59 -2359"]
+)
+def test_a_time_to_wait_that_nobody_can_read_is_none(written: str) -> None:
+    assert asked_to_wait(written) >= 0.0
 
 
 def test_targets_are_asked_for_once_whatever_the_number_of_queries() -> None:
