@@ -64,7 +64,7 @@ def _entry(
         "basis": history.basis if history is not None else "",
         "queries": dict(history.queries) if history is not None else {},
         "at": None if history is None else iso_time(history.at),
-        "reason": _reason(slo, history, worst, judged=timeline is not None),
+        "reason": _reason(slo, history, worst, None if timeline is None else result),
         "series": rows[:MOST_SERIES],
         "series_count": len(rows),
     }
@@ -132,16 +132,20 @@ def _numbers(before: float | None, spent: float | None) -> Entry:
     }
 
 
-def _reason(slo: Slo, history: History | None, worst: Mapping[str, Any], *, judged: bool) -> str:
-    """Why something is unknown; empty where all is known."""
+def _reason(
+    slo: Slo, history: History | None, worst: Mapping[str, Any], result: SloResult | None
+) -> str:
+    """Why something is unknown; empty where all is known. ``result``: None before anything was judged."""
     said = []
     if worst["left_before"] is None:
         if history is None:
             said.append(_NOT_ASKED)
         else:
             said.append(history.problem or "no data of this series in the period before")
-    if judged and worst["spent_by_run"] is None:
+    if result is not None and worst["spent_by_run"] is None:
         why = "nothing happened before the fault to measure it by" if slo.is_pair else "no points"
+        if result.omitted and all(dict(s.labels) != worst["labels"] for s in result.series):
+            why = "of so many series this one is not told (runs.max_series)"
         said.append(f"what the run spent is unknown: {why}")
     return "; ".join(said)
 
