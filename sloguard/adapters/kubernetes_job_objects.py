@@ -51,6 +51,7 @@ _SECURITY = {
 }
 #: By what the entries of these lists are told apart where one is laid over another.
 _KEYS = {"volumeMounts": "mountPath", "ports": "containerPort"}
+_QUANTITY = re.compile(r"(?P<number>\d+(\.\d+)?([eE][+-]?\d+)?)(?P<unit>[KMGTPE]i|[kMGTPE])?")
 _TAINT = re.compile(
     r"(?P<key>[^=:\s]+)(=(?P<value>[^:\s]*))?:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute)"
 )
@@ -213,12 +214,28 @@ def _container(given: Sequence[Object], run: str, taking: str, shape: JobShape) 
         "env": env,
         "resources": {
             "requests": dict(shape.requests) or REQUESTS,
-            "limits": dict(shape.limits) or LIMITS,
+            "limits": dict(shape.limits) or _limits(shape.requests),
         },
         "securityContext": {**_SECURITY, **(kept.get("securityContext") or {})},
         # What it said last is in the pod's status, and so in the job's detail.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+
+
+def _limits(requests: Mapping[str, str]) -> Mapping[str, str]:
+    """The usual ones, and no less than what is asked for: such a pod would be refused."""
+    asked, usual = (_amount(given.get("memory", "")) for given in (requests, LIMITS))
+    return {**LIMITS, "memory": requests["memory"]} if asked > usual else LIMITS
+
+
+def _amount(quantity: str) -> float:
+    """Of a quantity as Kubernetes writes it; 0 for what is none, which the server refuses by itself."""
+    found = _QUANTITY.fullmatch(quantity.strip())
+    if found is None:
+        return 0.0
+    unit = found["unit"] or " "
+    base = 1024.0 if unit.endswith("i") else 1000.0
+    return float(found["number"]) * base ** float(" KMGTPE".find(unit[0].upper()))
 
 
 def _give_scratch(spec: Object, container: Object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sloguard.service.orphans import OrphanWatch
     from sloguard.settings import Settings
 
+#: A label's value, as Kubernetes takes it.
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 #: Flags of 'sloguard serve' that are the web pages' own: no worker has a use for them.
 _WEB_ONLY = ("serve.bind", "serve.workers", "serve.auth")
 
@@ -51,6 +54,13 @@ def executor_misfits(settings: Settings) -> list[tuple[str, str, str, str]]:
         if origin == "command line" and name not in _WEB_ONLY:
             why = "it is given by a flag, and workers are pods of their own, which do not see it"
             found.append((name, why, "a variable of the pod, or the settings file", ""))
+    for name, value in [("executor.name", group.name), *_labels(group.labels)]:
+        if not _LABEL.fullmatch(value):
+            why = f"it is the value of a label, and '{value[:80]}' cannot be one"
+            expected = (
+                "at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
+            )
+            found.append((name, why, expected, ""))
     for text in group.tolerations:
         try:
             _toleration(text)
@@ -62,6 +72,11 @@ def executor_misfits(settings: Settings) -> list[tuple[str, str, str, str]]:
         except ValueError as error:
             found.append(("executor.pod_template", str(error), "", ""))
     return found
+
+
+def _labels(given: Mapping[str, str]) -> list[tuple[str, str]]:
+    # An empty value is one.
+    return [("executor.labels", value) for value in given.values() if value]
 
 
 def job_shape(settings: Settings) -> JobShape:

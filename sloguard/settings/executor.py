@@ -33,7 +33,10 @@ class ExecutorSettings:
         {}, "Resources that a worker asks for.", "mapping", shown="cpu=100m, memory=256Mi"
     )
     limits: Mapping[str, str] = setting(
-        {}, "Resources that a worker may take.", "mapping", shown="memory=1Gi"
+        {},
+        "Resources that a worker may take.",
+        "mapping",
+        shown="memory=1Gi, or what is asked for where that is more",
     )
     deadline: float = setting(
         0.0,

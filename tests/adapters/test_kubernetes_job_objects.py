@@ -129,6 +129,26 @@ def test_names_fit_and_are_the_same_for_the_same_taking() -> None:
     assert len(job_name("x" * 128, "0123456789abcdef")) <= 63
 
 
+@pytest.mark.parametrize(
+    ("asked", "limit"),
+    [
+        ("256Mi", "1Gi"),
+        ("2Gi", "2Gi"),
+        ("1073741824", "1Gi"),
+        ("2e9", "2e9"),
+        ("1200M", "1200M"),
+        ("1000M", "1Gi"),
+    ],
+)
+def test_who_asks_for_more_than_the_usual_limit_has_it(asked: str, limit: str) -> None:
+    """A pod that may take less than it asks for is refused."""
+    spec = made(JobShape(requests={"memory": asked}))["spec"]["template"]["spec"]
+    assert spec["containers"][0]["resources"] == {
+        "requests": {"memory": asked},
+        "limits": {"memory": limit},
+    }
+
+
 @pytest.mark.parametrize("text", ["", "key", "key:Never", "a b:NoSchedule"])
 def test_a_toleration_that_makes_no_sense(text: str) -> None:
     with pytest.raises(ValueError, match="KEY=VALUE:EFFECT"):

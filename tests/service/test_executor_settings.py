@@ -34,11 +34,16 @@ def test_each_setting_that_makes_no_sense_is_named(tmp_path: Path) -> None:
     fragment.write_text("kind: Pod\n")
     given = {
         **SHARED,
+        "SLOGUARD_EXECUTOR_NAME": "our service",
+        "SLOGUARD_EXECUTOR_LABELS": f"team=sre,empty=,long={'x' * 64}",
         "SLOGUARD_EXECUTOR_TOLERATIONS": "dedicated",
         "SLOGUARD_EXECUTOR_POD_TEMPLATE": str(fragment),
     }
     found = {name: why for name, why, *_ in executor_misfits(load_settings(environ=given))}
-    assert set(found) == {"executor.tolerations", "executor.pod_template"}
+    wrong = ("name", "labels", "tolerations", "pod_template")
+    assert set(found) == {f"executor.{name}" for name in wrong}
+    assert "'our service' cannot be one" in found["executor.name"]
+    assert "xxx" in found["executor.labels"]
     assert "no part of a PodTemplateSpec" in found["executor.pod_template"]
 
 
