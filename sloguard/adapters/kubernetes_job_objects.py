@@ -6,6 +6,7 @@ from the store, which only those who have the store's URL can. So nothing secret
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -235,7 +236,7 @@ def _amount(quantity: str) -> float:
         return 0.0
     unit = found["unit"] or " "
     base = 1024.0 if unit.endswith("i") else 1000.0
-    return float(found["number"]) * base ** float(" KMGTPE".find(unit[0].upper()))
+    return float(found["number"]) * math.pow(base, " KMGTPE".find(unit[0].upper()))
 
 
 def _give_scratch(spec: Object, container: Object) -> None:
