@@ -33,6 +33,7 @@ pytestmark = [
         reason="Prometheus or Chromium missing",
     ),
 ]
+WAITING = "20260101T115900-ffffff"
 VIEWER = {"timezone_id": "Asia/Tokyo", "locale": "en-GB"}
 
 
@@ -181,7 +182,7 @@ PLACES = (
 
 
 def test_no_page_has_a_serious_barrier_in_light_or_dark_or_is_too_wide(
-    page: Page, runs: dict[str, str], looks: Looks
+    page: Page, runs: dict[str, str], looks: Looks, shop: Shop
 ) -> None:
     for place in (*PLACES, runs["watched"]):
         page.goto(place)
@@ -189,6 +190,12 @@ def test_no_page_has_a_serious_barrier_in_light_or_dark_or_is_too_wide(
     page.goto("/windows")
     page.get_by_role("link", name="A game day").first.click()
     looks.at(page, "a window")
+    page.goto(shop.waits(WAITING))
+    page.get_by_role("heading", name="Decide").wait_for()
+    looks.at(page, "a link to approve")
+    page.goto(f"/runs/{WAITING}")
+    page.get_by_role("heading", name="It waits for an approval").wait_for()
+    looks.at(page, "a run that waits")
     assert {"login", "a plan", "a live run", "a window"} <= looks.names
     assert looks.found == []
 

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sloguard.adapters.store import Store
+from sloguard.core.events import Waiting
+from sloguard.core.people import Ask
 from sloguard.ports.service import Scope
 from tests.support.calling import eventually
 from tests.support.command import start
+from tests.support.runs import opening
 from tests.support.servers import PrometheusServer, free_port
 from tests.support.victims import Victims, victims_in
 
@@ -128,6 +131,36 @@ class Shop:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
+    def waits(self, run: str) -> str:
+        """A run that waits for an approval; where its one-time link leads."""
+        now = time.time()
+        ask = Ask(
+            id="asked",
+            run=run,
+            title="A game day of the whole shop",
+            digest="d" * 64,
+            plan={
+                "actions": [{"name": "stop-checkout", "kind": "action", "does": "stops 2 processes",
+                             "targets": [f"python[4711] --file /{'very-long/' * 12}"], "count": 2,
+                             "spared": [["python[4712]", "it is the last one"]]}],
+                "rollbacks": ["mend it"],
+                "phases": {"before": "1m", "during": "2m", "after": "1m"},
+                "guards": ["errors < 50%"],
+                "steady": [{"name": "errors", "verdict": "met", "reason": "0.1%, < 1%"}],
+            },
+            asked_at=now,
+            until=now + 3600,
+            minimum=2,
+        )  # fmt: skip
+        with Store(self.store) as store:
+            recorder = store.recorder(experiment="long")
+            for event in opening(run):
+                recorder.record(event)
+            where = f"approval (by https://sloguard.shop.example.com/runs/{run}/{'x' * 40})"
+            recorder.record(Waiting(now, where, now + 3600))
+            store.open_ask(ask)
+            return f"/approvals/{run}?token={store.new_link('asked', 'slack:ops')}"
+
     def stop(self) -> str:
         """End it; what it has logged."""
         if self.process is None:
@@ -228,6 +261,7 @@ class Looks:
         wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if wider > 0:
             self.found.append(f"{name}: {wider} pixels wider than a phone")
+        self.found += [f"{name}: a phone does not show {one}" for one in page.evaluate(_NOT_SHOWN)]
         self._shoot(page, f"{name}-phone")
         page.set_viewport_size({"width": 1280, "height": 800})
 
@@ -240,6 +274,12 @@ class Looks:
         if self.shots is not None:
             self.shots.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=self.shots / f"{name}.png", full_page=True)
+
+
+#: Fields that nobody can fill in, though nothing that is closed holds them.
+_NOT_SHOWN = """[...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
+  .filter(one => !one.getClientRects().length && !one.closest("details:not([open])"))
+  .map(one => one.outerHTML)"""
 
 
 def _barrier(place: str, scheme: str, one: dict[str, Any]) -> str:

@@ -96,7 +96,7 @@ def test_a_link_shows_the_plan_and_decides_by_its_form_alone(waiting: World) -> 
     assert "shop-1" in text
     assert "kill &lt;b&gt;a&lt;/b&gt; pod" in text
     assert page.headers["Cache-Control"] == "no-store"
-    assert page.headers["Referrer-Policy"] == "same-origin"
+    assert page.headers.getlist("Referrer-Policy") == ["strict-origin"]
     done = send(client, page, token, reason="go ahead", name="Ada")
     assert done.status_code == 200
     found = waiting.store.ask("q1")

@@ -39,7 +39,7 @@ def complete(headers: Headers, *, https: bool) -> None:
     media = given.get("content-type", "").partition(";")[0]
     headers += _ALWAYS
     if media not in _DATA:
-        headers += _FOR_DOCUMENTS
+        headers += [(name, value) for name, value in _FOR_DOCUMENTS if name.lower() not in given]
     if "content-security-policy" not in given:
         headers.append(("Content-Security-Policy", _CSP.get(media, _OTHER_CSP)))
     if "cache-control" not in given:

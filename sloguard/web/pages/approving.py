@@ -118,4 +118,6 @@ def _page(
     )
     made.headers["Cache-Control"] = "no-store"
     made.headers["X-Robots-Tag"] = "noindex"
+    # The address holds the token: what the page loads must not tell it to whoever logs that.
+    made.headers["Referrer-Policy"] = "strict-origin"
     return made
