@@ -35,7 +35,7 @@ def is_held(lease: Object, now: float) -> bool:
         renewed = datetime.datetime.fromisoformat(str(spec.get("renewTime"))).timestamp()
     except ValueError:
         return False
-    return now < renewed + float(spec.get("leaseDurationSeconds") or _USUAL_SECONDS)
+    return now < renewed + _lasts(lease)
 
 
 def alive(
@@ -45,28 +45,38 @@ def alive(
     namespaces: Collection[str] | None = None,
 ) -> frozenset[str]:
     """Which of these runs are under way. A Lease that is held may be a dead run's that has not expired
-    yet, so this looks until it is renewed or not held any more: as long as a Lease lasts, at most.
+    yet, so this looks until it is renewed or not held any more: as long as a Lease lasts, at most. One that has
+    expired may be a living run's that could not renew it, as the server was away: it has half of that time to.
     ``namespaces``: only the Leases of these."""
     places: tuple[str | None, ...] = (None,) if namespaces is None else tuple(namespaces)
-    undecided: dict[str, str] = {}
+    undecided: dict[str, str] | None = None
     living: set[str] = set()
-    first = True
+    waited = 0.0
     while True:
         leases = [one for place in places for one in cluster.list(LEASES, place, labels=LABEL)]
         now = cluster.now()
-        held: dict[str, str] = {}
+        renewed: dict[str, str] = {}
+        maybe: set[str] = set()
         for lease in leases:
             run = _run_of(lease)
-            if run in runs and is_held(lease, now):
-                # Of several Leases of one run, the one renewed last counts.
-                held[run] = max(held.get(run, ""), str(lease["spec"].get("renewTime")))
-        if first:
-            undecided, first = dict(held), False
-        living |= {run for run, since in undecided.items() if held.get(run, since) != since}
-        undecided = {r: s for r, s in undecided.items() if r in held and r not in living}
+            if run not in runs:
+                continue
+            # Of several Leases of one run, the one renewed last counts.
+            renewed[run] = max(renewed.get(run, ""), str(lease["spec"].get("renewTime")))
+            if is_held(lease, now) or waited < _lasts(lease) / 2:
+                maybe.add(run)
+        undecided = dict(renewed) if undecided is None else undecided
+        living |= {run for run, since in undecided.items() if renewed.get(run, since) != since}
+        undecided = {r: s for r, s in undecided.items() if r in maybe and r not in living}
         if not undecided:
             return frozenset(living)
         wait(_LOOK)
+        waited += _LOOK
+
+
+def _lasts(lease: Object) -> float:
+    spec: Mapping[str, Any] = lease.get("spec") or {}
+    return float(spec.get("leaseDurationSeconds") or _USUAL_SECONDS)
 
 
 def _run_of(lease: Object) -> str:
