@@ -66,7 +66,8 @@ def configure_control(
     if event_registry is not None:
         from sloguard.chaostoolkit.rolling_back import can_stop, roll_back_always
 
-        if can_stop(experiment or {}, slos):
+        # What has to be approved ends before its method: there is nothing to roll back, and nobody agreed to it.
+        if can_stop(experiment or {}, slos) and not _has_to_be_approved(experiment or {}):
             event_registry.register(roll_back_always())
 
 
@@ -155,6 +156,12 @@ def cleanup_control() -> None:
 
 
 # What the hooks are made of.
+
+
+def _has_to_be_approved(experiment: Mapping[str, Any]) -> bool:
+    """Whether that is certain as it is written, before variables have values."""
+    approval = experiment.get("approval")
+    return isinstance(approval, Mapping) and approval.get("required", True) is True
 
 
 def _is_dry(experiment: Mapping[str, Any]) -> bool:

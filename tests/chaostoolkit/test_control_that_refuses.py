@@ -84,3 +84,32 @@ def test_a_dry_run_with_its_actions_needs_its_judge(alone: dict[str, Any], dry: 
     with pytest.raises(InterruptExecution, match="unknown argument"):
         control.before_experiment_control(declared, {}, {}, **alone, mistyped=True)
     assert ended(declared)["status"] == "failed"
+
+
+class Registry:
+    """Keeps what is registered with the Chaos Toolkit's runner."""
+
+    def __init__(self) -> None:
+        self.handlers: list[Any] = []
+
+    def register(self, handler: Any) -> None:
+        self.handlers.append(handler)
+
+
+@pytest.mark.parametrize(
+    ("approval", "rolls_back"),
+    [
+        (None, True),
+        ({"required": False}, True),
+        # What it stands for is known only when the run begins.
+        ({"required": "${ask}"}, True),
+        ({"required": True}, False),
+        ({}, False),
+    ],
+)
+def test_what_nobody_approved_is_not_rolled_back_either(approval: Any, rolls_back: bool) -> None:
+    guard = {"name": "down", "query": "up", "objective": "> 0"}
+    more = {} if approval is None else {"approval": approval}
+    registry = Registry()
+    control.configure_control(experiment(**{"abort-when": [guard], **more}), registry)
+    assert bool(registry.handlers) is rolls_back
