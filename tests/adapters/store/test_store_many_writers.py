@@ -19,7 +19,7 @@ from tests.support.many_writers import CHANNEL, whole
 from tests.support.postgresql import PostgreSQL
 
 ROOT = Path(__file__).parents[3]
-PROCESSES, THREADS, RUNS = 2, 8, 2
+PROCESSES, THREADS, RUNS = 2, 8, 1
 WRITERS = PROCESSES * THREADS
 
 
