@@ -24,7 +24,7 @@ from sloguard.spec import load, parse_slos
 #: What sloguard reads of an experiment itself. Its activities are the Chaos Toolkit's.
 _OWN = (
     *("title", "description", "tags", "contributions"),
-    *("phases", "abort-when", "alerts", "budget", "approval"),
+    *("phases", "abort-when", "alerts", "budget", "approval", "backlog"),
 )
 
 

@@ -11,6 +11,7 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib.types import Dry
 
 from sloguard.chaostoolkit import control
+from sloguard.chaostoolkit.reading import experiment_of
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -84,6 +85,11 @@ def test_a_dry_run_with_its_actions_needs_its_judge(alone: dict[str, Any], dry: 
     with pytest.raises(InterruptExecution, match="unknown argument"):
         control.before_experiment_control(declared, {}, {}, **alone, mistyped=True)
     assert ended(declared)["status"] == "failed"
+
+
+def test_the_hypotheses_of_the_backlog_are_known_by_their_tags() -> None:
+    read = experiment_of(experiment(backlog=["one", "two"], tags=["shop"]), {}, {})
+    assert read.tags == ("shop", "backlog:one", "backlog:two")
 
 
 class Registry:
