@@ -72,7 +72,8 @@ class Collected:
 
 @dataclass(slots=True)
 class _Fetch:
-    """Sends jobs, a few at a time; one that finds Prometheus away is sent again until ``deadline``.
+    """Sends jobs, a few at a time; one that fails is sent again until ``deadline``. A Prometheus that goes away
+    later than that is waited for too, for ``patience`` seconds: to ask for many SLOs takes longer.
 
     Answers are handed on in the order of the jobs' places. Nothing is asked that is further ahead than
     twice ``limit`` of what was handed on, so that no more than that is ever held.
@@ -82,12 +83,15 @@ class _Fetch:
     metrics: Metrics
     limit: int
     deadline: float
+    patience: float
     give_up: Callable[[], bool]
     answers: dict[_Key, Matrix] = field(default_factory=dict)
     errors: dict[_Key, str] = field(default_factory=dict)
     _waiting: deque[_Job] = field(default_factory=deque)
     _under_way: list[tuple[_Job, Task[Matrix]]] = field(default_factory=list)
     _lost: str = ""
+    _was_there: bool = False
+    _away_since: float | None = None
 
     def all(self, jobs: Sequence[_Job]) -> Work[None]:
         """Until every job has an answer or an error."""
@@ -149,15 +153,25 @@ class _Fetch:
         try:
             self.answers[job.key] = task.result()
             self.errors.pop(job.key, None)
+            self._was_there, self._away_since = True, None
         except MetricsError as error:
             self.errors[job.key] = str(error)
+            is_away = isinstance(error, MetricsUnreachable) and not isinstance(error, MetricsBusy)
             again = self.loop.now() + _AGAIN
-            patient = again <= self.deadline
+            patient = again <= self._until(is_away)
             if patient and not isinstance(error, _FINAL):
                 job.not_before = again
                 self._waiting.append(job)
-            if isinstance(error, MetricsUnreachable) and not isinstance(error, MetricsBusy):
+            if is_away:
                 self._away(str(error), again if patient else None)
+
+    def _until(self, is_away: bool) -> float:
+        """When what fails is given up."""
+        if not is_away or not self._was_there:
+            return self.deadline
+        if self._away_since is None:
+            self._away_since = self.loop.now()
+        return max(self.deadline, self._away_since + self.patience)
 
     def _away(self, error: str, again: float | None) -> None:
         """The others would find the same: they wait too, or share the error instead of the deadline."""
@@ -202,7 +216,7 @@ def collecting(
         yield from ()
 
     deadline = loop.now() + patience
-    around = _Fetch(loop, metrics, options.concurrency, deadline, give_up)
+    around = _Fetch(loop, metrics, options.concurrency, deadline, patience, give_up)
     if slos or alerts_alone:
         up = _up_job(slos, queries, timeline, options)
         fine = _alert_grid(timeline, up.grid.step)
@@ -213,7 +227,7 @@ def collecting(
     for key in around.answers:
         around.answers[key] = _without(around.answers[key], silence, surroundings.away_step)
     yield from _each_slo(
-        _Fetch(loop, metrics, options.concurrency, deadline, give_up),
+        _Fetch(loop, metrics, options.concurrency, deadline, patience, give_up),
         slos,
         queries,
         timeline,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 from sloguard.core.events import EvidenceCollected, Observed, SurroundingsCollected, Waiting
 from sloguard.core.model import Outcome, Phases, Timeline
 from sloguard.core.series import label_set
+from sloguard.engine.evidence import collecting
+from sloguard.engine.loop import Loop
 from sloguard.engine.options import Options
 from sloguard.engine.queries import look_up
 from sloguard.engine.window import collect, judge_window
@@ -165,6 +169,40 @@ def test_a_prometheus_that_stays_away_leaves_the_run_inconclusive():
     assert last.outcome is Outcome.INCONCLUSIVE
     assert "refused the connection" in last.reason
     assert world.clock.monotonic() < 42 + 75 + 5
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_prometheus_that_goes_away_late_is_waited_for_too(ends):
+    """To ask for many SLOs takes longer than anybody waits for one that is away."""
+    world = World()
+    made = experiment(slos=tuple(slo(f"slo-{n:02d}", query=f"ratio_{n}") for n in range(30)))
+    began = []
+
+    def answer(t, n):
+        if n == 20 and world.metrics.slow and not began:
+            began.append(world.clock.monotonic())
+            world.metrics.outages = [(began[0] + 1, began[0] + (4.0 if ends else 1000.0))]
+        return {(): 0.0}
+
+    for n in range(30):
+        world.metrics.series[f"ratio_{n}"] = lambda t, n=n: answer(t, n)
+    timeline = Timeline(START - 20, START, START + 10, START + 30)
+    world.clock.wait(threading.Event(), 40.0)
+    loop = Loop(world.clock, SimulatedThreads(world.clock))
+    queries = look_up(made.slos, (), world.metrics)
+    world.metrics.slow = 1.0
+    options = Options(concurrency=1)
+    asked = world.clock.monotonic()
+    found = loop.complete(
+        collecting(loop, made.slos, queries, timeline, world.metrics, options, patience=8.0)
+    )
+    lost = [e.slo.name for e in found.evidence if e.error]
+    assert began[0] - asked > 8.0
+    if ends:
+        assert lost == []
+    else:
+        assert lost == [f"slo-{n:02d}" for n in range(21, 30)]
+        assert world.clock.monotonic() < began[0] + 20
 
 
 def test_a_short_absence_is_nobodys_darkness():
