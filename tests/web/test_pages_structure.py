@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import event
 
 from sloguard.adapters.store import Store
 from sloguard.core.model import Verdict
+from sloguard.core.people import Ask
 from sloguard.ports.service import JobState, WindowState
 from sloguard.web.problems import MEDIA_TYPE
 from tests.support import runs as stored
@@ -89,6 +91,26 @@ def _holds_together(world: World, place: str) -> None:
     assert all(a.get("scope") for a in outline.all("th"))
     assert all("alt" in a for a in outline.all("img"))
     assert all(a.get("datetime") and "UTC" in (a.get("title") or "") for a in outline.all("time"))
+
+
+def test_pages_that_ask_for_an_approval_hold_together(world: World) -> None:
+    waiting = "20260101T115900-bbbbbb"
+    world.begin(waiting)
+    plan = {"actions": [], "phases": {"during": "1m"}, "steady": [], "guards": [], "rollbacks": []}
+    given: dict[str, Any] = {"title": HOSTILE, "digest": "d" * 64, "plan": plan}
+    # The store goes by the clock of this machine.
+    given |= {"asked_at": NOW, "until": time.time() + 3600}
+    ask = Ask(id="q", run=waiting, minimum=2, by=(HOSTILE,), **given)
+    world.store.open_ask(ask)
+    link = f"/approvals/{waiting}?token={world.store.new_link('q', 'slack:ops')}"
+    for place in (link, f"/runs/{waiting}"):
+        _holds_together(world, place)
+        text = shown(world, place)
+        assert "img src=x" not in re.sub(r"&lt;.*?&gt;", "", text)
+        links = re.findall(r'(?:href|src|srcset|action)="([^"]*)"', text)
+        assert not [one for one in links if not one.startswith(("/", "#", "?"))]
+        # A part of the address leads nowhere else, and no link hands the token on.
+        assert not [one for one in links if "token=" in one or one.startswith("//")]
 
 
 def test_every_page_allows_nothing_of_elsewhere(world: World) -> None:
