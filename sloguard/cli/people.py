@@ -119,7 +119,7 @@ class TerminalApprovals:
 
     def decide(self, ask: Ask, stop: threading.Event) -> Decision:
         """Show what will happen, and ask."""
-        from sloguard.core.people import LONGEST_REASON, Decision, note_text
+        from sloguard.core.people import Decision
 
         head = [*plan_lines(ask)]
         while True:
@@ -133,12 +133,21 @@ class TerminalApprovals:
             if typed.lower() == "yes":
                 return _decided("approved")
             if word.lower() in ("no", "n"):
-                reason = note_text(rest)[:LONGEST_REASON] if rest.strip() else ""
-                return _decided("refused", reason)
+                return _decided("refused", _reason(rest))
             head = ["  neither yes nor no"] if typed else []
 
     def withdraw(self, ask: Ask, why: str) -> None:
         """The question is closed with the run."""
+
+
+def _reason(typed: str) -> str:
+    """What is left of it for the record: a no is a no, whatever stands behind it."""
+    from sloguard.core.people import LONGEST_REASON, NoteError, note_text
+
+    try:
+        return note_text(typed, max(len(typed), 1))[:LONGEST_REASON]
+    except NoteError:
+        return ""
 
 
 def _decided(answer: Answer, reason: str = "") -> Decision:

@@ -19,7 +19,7 @@ NOBODY = "http://127.0.0.1:1"
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path) -> Iterator[dict[str, Any]]:
     control.configure_control({})
-    (tmp_path / "sloguard.yaml").write_text("runs: {metrics_patience: 1ms}\n")
+    (tmp_path / "sloguard.yaml").write_text("prometheus: {retries: 0}\n")
     yield {"prometheus": NOBODY, "config": str(tmp_path / "sloguard.yaml"), "keep": False}
     control.cleanup_control()
 

@@ -16,7 +16,7 @@ from sloguard.adapters.store import Store
 from sloguard.cli.asking import Terminal
 from sloguard.cli.people import TerminalApprovals, understood
 from sloguard.cli.toolkit import as_flagged
-from sloguard.core.people import Ask, Step
+from sloguard.core.people import LONGEST_REASON, Ask, Step
 from sloguard.engine.toolkit import rollback_strategy
 from sloguard.ports import OutsideError
 from sloguard.ports.people import AskState
@@ -145,6 +145,8 @@ class Script(Terminal):
         (["y", "", "YES"], "approved", ""),
         (["no it is Friday"], "refused", "it is Friday"),
         (["N"], "refused", ""),
+        (["no \x01\u202e"], "refused", ""),
+        (["no " + "x" * 3000], "refused", "x" * LONGEST_REASON),
         (["yes please"], "", "nobody answered at the terminal"),
         ([], "", "nobody answered at the terminal"),
     ],
