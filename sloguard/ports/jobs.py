@@ -114,10 +114,19 @@ class Jobs(Protocol):
         """
         ...
 
-    def requeue(self, id: str, claim: str, detail: str, *, not_before: float | None = None) -> bool:
+    def requeue(
+        self,
+        id: str,
+        claim: str,
+        detail: str,
+        *,
+        not_before: float | None = None,
+        begun: bool = True,
+    ) -> bool:
         """Put back what was taken and has touched nothing. False: this claim does not hold it any more.
 
         ``not_before``: it waits for something until then, at the soonest, and this was no failed attempt.
+        ``begun`` False: only if its worker has not begun meanwhile.
         """
         ...
 

@@ -209,7 +209,8 @@ def give_back(jobs: Jobs, job: Job, why: str) -> None:
         detail = f"tried {job.attempts} times: {why}"
         jobs.job_ended(job.id, JobState.FAILED, exit_code=1, detail=detail, claim=job.claim)
     else:
-        jobs.requeue(job.id, job.claim, why)
+        # One that begins at this very moment has its job.
+        jobs.requeue(job.id, job.claim, why, begun=job.state is JobState.RUNNING)
 
 
 def _private(path: str, flags: int) -> int:

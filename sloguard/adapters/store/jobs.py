@@ -85,12 +85,22 @@ class JobsPart(StorePart):
             connection.execute(update(jobs).where(jobs.c.number == number).values(**taken))
             return self._job(connection.execute(select(jobs).where(jobs.c.number == number)).one())
 
-    def requeue(self, id: str, claim: str, detail: str, *, not_before: float | None = None) -> bool:
+    def requeue(
+        self,
+        id: str,
+        claim: str,
+        detail: str,
+        *,
+        not_before: float | None = None,
+        begun: bool = True,
+    ) -> bool:
         """Put back what was taken and has touched nothing. False: this claim does not hold it any more.
 
         ``not_before``: it waits for something until then, at the soonest, and this was no failed attempt.
+        ``begun`` False: only if its worker has not begun meanwhile.
         """
-        held = (jobs.c.id == id) & (jobs.c.claim == claim) & jobs.c.state.in_(_UNDER_WAY)
+        states = _UNDER_WAY if begun else (_STARTING,)
+        held = (jobs.c.id == id) & (jobs.c.claim == claim) & jobs.c.state.in_(states)
         values: dict[str, Any] = {"state": _QUEUED, "claim": "", "executor": "", "started_at": None}
         if not_before is not None:
             values |= {"not_before": not_before, "attempts": jobs.c.attempts - 1}

@@ -18,6 +18,7 @@ from sloguard.ports.service import (
     KeyReused,
     QueueFull,
 )
+from sloguard.service.executor import give_back
 from tests.support import runs as made
 
 ENDED, QUEUED, RUNNING, STARTING = (
@@ -170,6 +171,24 @@ def test_a_claim_that_was_lost_can_do_nothing(store: Store) -> None:
     assert not store.requeue("j1", first.claim, "")
     assert not store.job_ended("j1", ENDED, claim=first.claim)
     assert store.job_started("j1", second.claim)
+
+
+def test_a_worker_that_begins_just_now_keeps_its_job(store: Store) -> None:
+    """Whoever gives a job back that had not begun may have looked too long ago."""
+    store.enqueue(request("j1"))
+    seen = store.claim("a", limit=1)
+    assert seen is not None
+    assert seen.state is JobState.STARTING
+    assert store.job_started("j1", seen.claim)
+    give_back(store, seen, "nobody has seen its worker")
+    found = store.job("j1")
+    assert found is not None
+    assert (found.state, found.claim) == (JobState.RUNNING, seen.claim)
+    # It may do so itself, when its target is taken; and it does when its worker is known to be over.
+    give_back(store, found, "its worker is gone")
+    found = store.job("j1")
+    assert found is not None
+    assert found.state is JobState.QUEUED
 
 
 def test_many_who_claim_at_once_share_the_jobs(url: str) -> None:
