@@ -242,20 +242,20 @@ def understood(typed: str, step: Step) -> tuple[StepAnswer | None, str]:
     """What a line means, or what to say to it."""
     from sloguard.core.people import NoteError, StepAnswer, note_text
 
-    word, _, rest = typed.partition(" ")
-    choice = _CHOICES.get(word.lower())
     if not typed:
         return None, ""
+    word, rest = [*typed.split(None, 1), ""][:2]
+    choice = _CHOICES.get(word.lower())
     if choice is None:
         return None, _HELP
     if choice == "skip" and not step.name:
         return None, "the undo is never left out: go, or abort"
-    text = ""
-    if rest.strip() or choice == "note":
-        try:
-            text = note_text(rest)
-        except NoteError as error:
-            return None, f"{error}: note TEXT" if choice == "note" else str(error)
+    if choice != "note":
+        return StepAnswer(choice=choice, by=person(), text=_reason(rest)), ""
+    try:
+        text = note_text(rest)
+    except NoteError as error:
+        return None, f"{error}: note TEXT"
     return StepAnswer(choice=choice, by=person(), text=text), ""
 
 
