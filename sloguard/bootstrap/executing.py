@@ -140,7 +140,7 @@ def kubernetes_jobs(settings: Settings, known: Catalogue) -> KubernetesJobs:
 
 def _deadline(settings: Settings, known: Catalogue, job: Job) -> float:
     """Seconds that the Job of this job may take, waiting for a node included."""
-    from sloguard.service.lasting import JUDGING_SECONDS, longest
+    from sloguard.service.lasting import JUDGING_SECONDS, UNKNOWN_RUN_SECONDS, longest
 
     group = settings.executor
     if group.deadline:
@@ -160,7 +160,7 @@ def _deadline(settings: Settings, known: Catalogue, job: Job) -> float:
 
         told = "job %s: how long it can take is not known: %s"
         logging.getLogger(__name__).warning(told, job.id, error)
-        return waiting + JUDGING_SECONDS
+        return waiting + UNKNOWN_RUN_SECONDS
 
 
 def dispatcher(

@@ -27,6 +27,8 @@ UNKNOWN_SECONDS = 3600.0
 _OWN_SECONDS = 300.0
 #: Beginning, reading, looking before, the last samples, judging, and writing it down while the store is away.
 MARGIN_SECONDS = 1800.0
+#: Of a run whose experiment cannot be read here: its worker may find it under another name all the same.
+UNKNOWN_RUN_SECONDS = 86400.0
 #: Of a job that breaks nothing: a window is judged, or a run once more.
 JUDGING_SECONDS = 3600.0
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from sloguard.adapters.store import Store
-from sloguard.bootstrap import executor_misfits
-from sloguard.bootstrap.executing import job_shape, orphan_watch, tell_orphan
+from sloguard.bootstrap import catalogue, executor_misfits
+from sloguard.bootstrap.executing import _deadline, job_shape, orphan_watch, tell_orphan
+from sloguard.ports.jobs import Job, JobState
 from sloguard.ports.orphans import Orphan, OrphanState
+from sloguard.service.lasting import JUDGING_SECONDS
 from sloguard.settings import load_settings
 from tests.support.command import sloguard
 
@@ -98,3 +101,14 @@ def test_nobody_looks_at_a_cluster_where_there_is_none(tmp_path: Path) -> None:
             settings = load_settings(environ={"SLOGUARD_JANITOR_CLUSTER": wanted})
             made = orphan_watch(settings, store, name="me", mended=lambda: None)
             assert (made is not None) is looks
+
+
+def test_a_run_whose_experiment_cannot_be_read_here_has_a_day(tmp_path: Path) -> None:
+    """Its worker finds it by its file where its name is another one since, and must not be cut off in the middle."""
+    settings = load_settings(environ={**SHARED, "SLOGUARD_EXECUTOR_PENDING": "60s"})
+    job = Job(id="a", experiment="nowhere", state=JobState.STARTING, requested_at=0.0)
+    known = catalogue(settings)
+    assert _deadline(settings, known, job) == 60 + 86400
+    assert _deadline(settings, known, replace(job, kind="window")) == 60 + JUDGING_SECONDS
+    settings = load_settings(environ={**SHARED, "SLOGUARD_EXECUTOR_DEADLINE": "2h"})
+    assert _deadline(settings, known, job) == 7200
