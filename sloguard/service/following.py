@@ -61,7 +61,7 @@ class Follower:
         self._jobs, self._executor, self._now = jobs, executor, now
         self._name, self._limit, self._pending = name, limit, pending
         self._ended, self._monotonic = ended, monotonic
-        self._look_at = monotonic()
+        self._look_at = self._peek_at = monotonic()
         self._gone: frozenset[str] = frozenset()
         self._since: dict[str, float] = {}
         self._taken_back: dict[str, str] = {}
@@ -87,9 +87,16 @@ class Follower:
         while take and (job := self._jobs.claim(self._name, limit=self._limit)):
             # What has no place for this one has none for those behind it.
             take = self._start(job)
-        if self._monotonic() >= self._look_at:
-            self._look_at = self._monotonic() + LOOK_SECONDS
+        if self._monotonic() >= self._look_at or self._others_began():
+            self._look_at = self._peek_at = self._monotonic() + LOOK_SECONDS
             self._look()
+
+    def _others_began(self) -> bool:
+        """Whether another service has taken something while this one had nothing to look at."""
+        if self._monotonic() < self._peek_at:
+            return False
+        self._peek_at = self._monotonic() + LOOK_SECONDS
+        return bool(self._jobs.jobs(_UNDER_WAY, limit=1))
 
     def stop_all(self) -> None:
         """Nothing: the workers are not this process's alone, and other services go on with them."""

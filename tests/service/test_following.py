@@ -107,6 +107,23 @@ def test_a_worker_that_was_evicted_is_known_to_be_dead_at_once(
     assert followed.job("a-run").state is JobState.RUNNING, "its run is recovered first"
 
 
+def test_a_replica_that_had_nothing_to_do_sees_the_workers_of_another(followed: Followed) -> None:
+    """It may be the one that leads, and has to recover what dies."""
+    followed.node()
+    idle = followed.another()
+    followed.followers.append(idle)
+    followed.turn(1)
+    followed.ask("a-run")
+    followed.begun("a-run")
+    followed.store.begin("a-run", "method[0]")
+    followed.status(phase="Failed", reason="Evicted")
+    asked = followed.at
+    followed.turn(1)
+    followed.turn(1)
+    assert idle.gone == {"a-run"}
+    assert followed.at - asked < 5.0
+
+
 def test_a_job_that_was_deleted_by_hand(followed: Followed, ground: Ground) -> None:
     """Its pod undoes; once that is gone, so is the worker."""
     followed.node()
