@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sloguard.core.model import Activity, Experiment
 from sloguard.core.objective import ObjectiveError, parse_duration
 from sloguard.engine.options import Options
+from sloguard.spec.substitution import fill_provider, substitute
 
 #: An activity that says of itself how long it may take has a number under one of these names.
 _NAMED = (
@@ -35,6 +37,7 @@ JUDGING_SECONDS = 3600.0
 
 def longest(experiment: Experiment, options: Options) -> float:
     """Seconds from the start of a run's process to its end, undoing included; generous."""
+    experiment = _filled(experiment)
     phases = experiment.phases
     method = _together(experiment.method)
     undo = max(options.undo_patience, options.undo_attempts * options.undo_timeout)
@@ -55,6 +58,24 @@ def longest(experiment: Experiment, options: Options) -> float:
         + options.metrics_patience
         + MARGIN_SECONDS
     )
+
+
+def _filled(experiment: Experiment) -> Experiment:
+    """With the values of its configuration, of which lengths are made as often as not."""
+
+    def fill(activities: Sequence[Activity]) -> tuple[Activity, ...]:
+        known = experiment.configuration, experiment.secrets
+        return tuple(
+            replace(
+                activity,
+                provider=fill_provider(activity.provider, *known),
+                pause_before=substitute(activity.pause_before, *known),
+                pause_after=substitute(activity.pause_after, *known),
+            )
+            for activity in activities
+        )
+
+    return replace(experiment, method=fill(experiment.method), probes=fill(experiment.probes))
 
 
 def _together(activities: Sequence[Activity]) -> float:

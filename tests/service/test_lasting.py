@@ -64,3 +64,23 @@ def test_chaos_that_is_drawn_again_and_again_has_the_time_between() -> None:
     some, one = (longest(replace(short, method=(a,)), options) for a in (drawn, once))
     undo = max(options.undo_patience, options.undo_attempts * options.undo_timeout)
     assert some - one == 60 * 600 + 59 * undo
+
+
+def test_lengths_are_those_of_the_configuration() -> None:
+    """As a request may set them."""
+    options, short = Options(), Experiment(title="t", phases=Phases(10, 20, 30))
+    base = longest(short, options) - 20
+    held = activity(
+        type="python", module="sloguard.faults.load", arguments={"duration": "${how_long}"}
+    )
+    held = replace(held, pause_after="${pause}")
+    drawn = activity(
+        type="python",
+        module="sloguard.faults.random",
+        arguments={"times": "${times}", "every": "${pause}"},
+    )
+    values = {"how_long": "5h", "pause": "10m", "times": "7"}
+    one = replace(short, method=(held,), configuration=values)
+    assert 0 <= longest(one, options) - base - 18000 - 600 < 600
+    other = replace(short, method=(drawn,), configuration=values)
+    assert longest(other, options) >= base + 7 * 600
