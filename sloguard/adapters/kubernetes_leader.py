@@ -32,7 +32,8 @@ class ClusterLeases:
             found: Object | None = cluster.get(LEASES, name, cluster.own_namespace)
         except ClusterNotFound:
             found = None
-        is_mine = found is not None and found["spec"].get("holderIdentity") == holder
+        # A Lease may have no spec at all.
+        is_mine = found is not None and (found.get("spec") or {}).get("holderIdentity") == holder
         if found is not None and not is_mine and is_held(found, cluster.now()):
             return False
         try:

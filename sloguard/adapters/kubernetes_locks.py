@@ -121,7 +121,8 @@ class LeaseLocks:
         about = dict(found["metadata"])
         about["annotations"] = {**(about.get("annotations") or {}), **annotations}
         about["labels"] = {**(about.get("labels") or {}), LABEL: "true"}
-        spec["leaseTransitions"] = int(found["spec"].get("leaseTransitions") or 0) + 1
+        old = found.get("spec") or {}
+        spec["leaseTransitions"] = int(old.get("leaseTransitions") or 0) + 1
         return cluster.replace(LEASES, {**found, "metadata": about, "spec": spec})
 
     def _is_free(self, cluster: Cluster, lease: Object) -> bool:
