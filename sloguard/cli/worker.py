@@ -35,7 +35,9 @@ def command() -> None:
     "--taking", metavar="DIGEST", help="Which taking of the job; its claim is in the store then."
 )
 def job(job: str, taking: str | None) -> None:
-    """Carry out one job whose claim is in the environment. The exit code is that of 'sloguard run'."""
+    """Carry out one job whose claim is in the environment. The exit code is that of 'sloguard run'; of the
+    worker of a Job (``--taking``) it is 0 for every outcome, since a Job that has failed is one that nobody has told of.
+    """
     from sloguard.bootstrap import bench
     from sloguard.cli.run import stopping
     from sloguard.engine.control import Control
@@ -59,7 +61,14 @@ def job(job: str, taking: str | None) -> None:
     traces.close_all()
     # Threads of functions that hang have nothing more to say.
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(code if taking is None else code_of_job(code))
+
+
+def code_of_job(code: int) -> int:
+    """How the pod of a Job ends: well, where its run has an outcome, whichever that is."""
+    from sloguard.core.model import EXIT_CODES
+
+    return 0 if code in EXIT_CODES.values() else code
 
 
 def _claim(store: Store, job: str, taking: str) -> str:
