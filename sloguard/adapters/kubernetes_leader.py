@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 from collections.abc import Callable
 
+from sloguard.adapters.kubernetes_locks import micro_time
 from sloguard.faults.live_runs import is_held
 from sloguard.ports import (
     Cluster,
@@ -45,8 +45,7 @@ class ClusterLeases:
     def _write(
         self, cluster: Cluster, name: str, holder: str, seconds: float, found: Object | None
     ) -> None:
-        now = datetime.datetime.fromtimestamp(cluster.now(), datetime.UTC)
-        written = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        written = micro_time(cluster.now())
         old = (found or {}).get("spec") or {}
         mine = old.get("holderIdentity") == holder
         spec = {

@@ -99,7 +99,7 @@ class LeaseLocks:
     def _write(
         self, cluster: Cluster, namespace: str, name: str, holder: str, found: Object | None
     ) -> Object:
-        now = _micro(cluster.now())
+        now = micro_time(cluster.now())
         spec = {
             "holderIdentity": holder,
             "leaseDurationSeconds": self._seconds,
@@ -157,7 +157,7 @@ class LeaseLocks:
                 log.warning("%s has been taken over by %s", key, _told(lease))
                 del self._held[key]
                 return
-            spec = {**lease["spec"], "renewTime": _micro(cluster.now())}
+            spec = {**lease["spec"], "renewTime": micro_time(cluster.now())}
             self._held[key] = cluster.replace(LEASES, {**lease, "spec": spec})
         except ClusterError as error:
             log.warning("the lease %s could not be renewed: %s", key, error)
@@ -200,6 +200,7 @@ def _told(lease: Object) -> str:
     return f"{spec.get('holderIdentity')}, since {iso_time(since)}"
 
 
-def _micro(seconds: float) -> str:
+def micro_time(seconds: float) -> str:
+    """Seconds since the epoch as Leases write them, UTC."""
     then = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
